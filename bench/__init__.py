@@ -1,0 +1,1 @@
+"""Measures the service beside its own limits."""

@@ -1,0 +1,87 @@
+"""The ASGI application: every route, at / and at /v1, and the sweeping beside it."""
+
+import asyncio
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sallyport.edge.endpoint import Endpoint
+from sallyport.edge.front import Front
+from sallyport.edge.resource import Resource
+from sallyport.settings import Settings, load
+from sallyport.store.work import StorageUnavailableError
+from sallyport.wiring import Service, build
+
+_SWEEP_SECONDS: Final = 60
+_EXPOSED: Final = ("Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
+
+log = structlog.get_logger()
+
+
+class Application:
+    """Speaks ASGI: HTTP goes to the front, a lifespan starts and stops the sweeping."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self._http = _front(service)
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._sweeper = asyncio.create_task(_sweep(self.service))
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._sweeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._sweeper
+        self.service.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create() -> Application:
+    """Build the application from environment and file, for a worker process of `serve`."""
+    return Application(build(load({}, os.environ, Path.cwd())))
+
+
+def _front(service: Service) -> ASGIApp:
+    settings = service.settings
+    by_path: dict[str, list[Endpoint[Any]]] = {}
+    for endpoint in service.endpoints():
+        by_path.setdefault(endpoint.path, []).append(endpoint)
+    resources = {
+        path: Resource(endpoints, service.gate, settings.trusted_proxies) for path, endpoints in by_path.items()
+    }
+    front = Front(resources, https=settings.public_url.startswith("https:"))
+    return _with_cors(front, settings) if settings.cors_origins else front
+
+
+def _with_cors(front: ASGIApp, settings: Settings) -> ASGIApp:
+    return CORSMiddleware(
+        front,
+        allow_origins=settings.cors_origins,
+        allow_methods=("GET", "POST", "PUT", "DELETE"),
+        allow_headers=("Authorization", "Content-Type", "X-Request-ID"),
+        expose_headers=_EXPOSED,
+    )
+
+
+async def _sweep(service: Service) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        try:
+            for sweep in service.sweeps:
+                await sweep()
+        except StorageUnavailableError as fault:
+            log.warning("sweep put off", fault=str(fault))

@@ -1,0 +1,1 @@
+"""Backup codes: a printed list, each used once, as second factor."""

@@ -1,0 +1,132 @@
+"""Listing, describing and removing authenticators, whatever their kind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sallyport.authenticators import catalog
+from sallyport.authenticators.backup_codes import store as backup_codes
+from sallyport.authenticators.password import store as passwords
+from sallyport.authenticators.ports import Sessions
+from sallyport.authenticators.rules import Authenticator, TotpTraits
+from sallyport.authenticators.totp import store as totp
+from sallyport.kernel.caller import Caller
+from sallyport.kernel.clock import Clock
+from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.policy import Policy
+from sallyport.store.work import Rows, Work
+from sallyport.users import store as users
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A wish to describe an authenticator anew."""
+
+    uid: str
+    version: int
+    text: str | None
+    keep: bool
+    """Leave the description as it is; the version still has to be right."""
+    forbidden: Callable[[Authenticator], str | None]
+    """Names the first known field that the body would change and the caller may not."""
+
+
+class ReadAuthenticators:
+    """Reads what may be told of a user's authenticators."""
+
+    def __init__(self, work: Work, clock: Clock) -> None:
+        self._work = work
+        self._clock = clock
+
+    async def all(self, user: str) -> list[Authenticator]:
+        """Return all authenticators of a user."""
+        return await self._work.read(lambda rows: catalog.of_user(rows, user, self._clock.now()))
+
+    async def one(self, user: str, uid: str) -> Authenticator | Refused:
+        """Return one authenticator of a user."""
+        found = await self._work.read(lambda rows: catalog.find(rows, user, uid, self._clock.now()))
+        return found or Refused(why=Why.NOT_FOUND)
+
+
+class DescribeAuthenticator:
+    """Changes the description of an authenticator."""
+
+    def __init__(self, work: Work, sessions: Sessions, clock: Clock) -> None:
+        self._work = work
+        self._sessions = sessions
+        self._clock = clock
+
+    async def __call__(self, caller: Caller, wish: Description) -> Authenticator | Refused:
+        """Return the authenticator as described."""
+        return await self._work(lambda rows: self._record(rows, caller, wish))
+
+    def _record(self, rows: Rows, caller: Caller, wish: Description) -> Authenticator | Refused:
+        if not self._sessions.stands(rows, caller):
+            return Refused(why=Why.INVALID_TOKEN)
+        now = self._clock.now()
+        told = catalog.find(rows, caller.uid, wish.uid, now)
+        if told is None:
+            return Refused(why=Why.NOT_FOUND)
+        if wish.version != told.version:
+            return Refused(why=Why.VERSION_CONFLICT)
+        if field := wish.forbidden(told):
+            return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{field}")
+        if not catalog.describe(rows, told, told.description if wish.keep else wish.text, now):
+            return Refused(why=Why.VERSION_CONFLICT)
+        return catalog.find(rows, caller.uid, wish.uid, now) or Refused(why=Why.NOT_FOUND)
+
+
+class RemoveAuthenticator:
+    """Removes an authenticator: by its owner, or by a trusted role as a help-desk reset."""
+
+    def __init__(self, *, work: Work, sessions: Sessions, policy: Policy, clock: Clock) -> None:
+        self._work = work
+        self._sessions = sessions
+        self._policy = policy
+        self._clock = clock
+
+    async def __call__(self, caller: Caller, user: str, uid: str) -> Refused | None:
+        """Remove it; None when it is done."""
+        return await self._work(lambda rows: self._record(rows, caller, user, uid))
+
+    def _record(self, rows: Rows, caller: Caller, user: str, uid: str) -> Refused | None:
+        if not self._sessions.stands(rows, caller):
+            return Refused(why=Why.INVALID_TOKEN)
+        told, owner = catalog.find(rows, user, uid, self._clock.now()), users.find(rows, user)
+        if told is None or owner is None:
+            return Refused(why=Why.NOT_FOUND)
+        match told.type:
+            case passwords.TYPE:
+                if owner.mfa:
+                    return Refused(why=Why.LAST_AUTHENTICATOR)
+                passwords.delete(rows, user)
+                self._end_sessions(rows, caller, user)
+                return None
+            case backup_codes.TYPE:
+                backup_codes.delete(rows, user)
+                return None
+            case _:
+                demanded = caller.uid == user and self._policy.demands_mfa(owner.roles)
+                return self._remove_totp(rows, caller, told, demanded=demanded)
+
+    def _remove_totp(self, rows: Rows, caller: Caller, told: Authenticator, *, demanded: bool) -> Refused | None:
+        is_enrolled = told.traits == TotpTraits(enrolled=True)
+        is_last = is_enrolled and totp.enrolled(rows, told.user) == 1
+        # The desk may take the last one even where policy demands MFA: the user enrolls anew at the next login.
+        if is_last and demanded:
+            return Refused(why=Why.LAST_AUTHENTICATOR)
+        totp.delete(rows, told.user, told.uid)
+        if is_enrolled:
+            self._sessions.end_challenges(rows, told.user)
+        if is_last:
+            backup_codes.delete(rows, told.user)
+            users.set_mfa(rows, told.user, self._clock.now(), on=False)
+            self._end_sessions(rows, caller, told.user)
+            if caller.uid == told.user:
+                self._sessions.lower(rows, caller)
+        return None
+
+    def _end_sessions(self, rows: Rows, caller: Caller, user: str) -> None:
+        if caller.uid == user:
+            self._sessions.end_others(rows, user, caller)
+        else:
+            self._sessions.end_all(rows, user)

@@ -1,0 +1,309 @@
+"""The routes about authenticators."""
+
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from sallyport.authenticators.backup_codes.flow import RegenerateCodes
+from sallyport.authenticators.codes import parse_code
+from sallyport.authenticators.flow import (
+    DescribeAuthenticator,
+    Description,
+    ReadAuthenticators,
+    RemoveAuthenticator,
+)
+from sallyport.authenticators.password.flow import ChangePassword, NewPassword, SetPassword
+from sallyport.authenticators.password.rules import parse_password
+from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr, Enroll
+from sallyport.authenticators.wire import (
+    TRAITS,
+    EnrollBody,
+    MfaValue,
+    NewSecret,
+    Removal,
+    SecretBody,
+    SecretChange,
+    as_stored,
+    first_changed,
+    told,
+)
+from sallyport.edge.answers import Answer, Ask
+from sallyport.edge.auth_token import auth_token
+from sallyport.edge.counts import Count
+from sallyport.edge.endpoint import Endpoint, Fresh, Nothing, Who
+from sallyport.edge.paging import QUERY, page
+from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.text import UnfitError, printable
+
+
+class SecretRoutes:
+    """Everything below `/users/{id}/secrets`."""
+
+    def __init__(
+        self,
+        *,
+        read: ReadAuthenticators,
+        describe: DescribeAuthenticator,
+        remove: RemoveAuthenticator,
+        set_password: SetPassword,
+        change_password: ChangePassword,
+        begin_enrollment: BeginEnrollment,
+        enroll: Enroll,
+        draw_qr: DrawQr,
+        regenerate: RegenerateCodes,
+    ) -> None:
+        self._read = read
+        self._describe = describe
+        self._remove = remove
+        self._set_password = set_password
+        self._change_password = change_password
+        self._begin_enrollment = begin_enrollment
+        self._enroll = enroll
+        self._draw_qr = draw_qr
+        self._regenerate = regenerate
+
+    async def create(self, ask: Ask[NewSecret]) -> Answer | Refused:
+        """Answer `POST /users/{id}/secrets`."""
+        body = ask.body
+        if body.type == "password" and isinstance(body.secret, UnsetType):
+            raise UnfitError("/secret", "A password is given as 'secret'.")
+        known = {"user_id": ask.target, "type": body.type, **TRAITS[body.type]}
+        forbidden = first_changed(body, known) or ("secret" if _names_server_value(body) else None)
+        if forbidden or body.version not in {UNSET, 0}:
+            return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{forbidden or 'version'}")
+        match body.type:
+            case "password":
+                return await self._create_password(ask)
+            case "mfa":
+                return await self._create_mfa(ask)
+            case "mfabackup":
+                made = await self._regenerate(ask.me)
+                return made if isinstance(made, Refused) else Answer(told(made[0], codes=made[1].reveal()))
+
+    async def _create_password(self, ask: Ask[NewSecret]) -> Answer | Refused:
+        password = parse_password(str(ask.body.secret), "/secret")
+        made = await self._set_password(ask.me, password, _description(ask.body))
+        return made if isinstance(made, Refused) else Answer(told(made))
+
+    async def _create_mfa(self, ask: Ask[NewSecret]) -> Answer | Refused:
+        if ask.query.get("qr", "svg") != "svg":
+            raise UnfitError("/qr", "The QR code is drawn as 'svg'.")
+        begun = await self._begin_enrollment(ask.me, _description(ask.body))
+        if isinstance(begun, Refused):
+            return begun
+        drawing = await self._draw_qr(begun.url) if "qr" in ask.query else UNSET
+        value = MfaValue(otpauth_url=begun.url.reveal(), secret=begun.key.reveal(), qr_svg=drawing)
+        return Answer(told(begun.told, secret=value))
+
+    async def change(self, ask: Ask[SecretChange]) -> Answer | Refused:
+        """Answer `PUT /users/{id}/secrets/{sid}`."""
+        body = ask.body
+        given = [field for field in body.__struct_fields__ if getattr(body, field) is not UNSET]
+        if not isinstance(body.token, UnsetType):
+            if given != ["token"]:
+                raise UnfitError("/token", "Enroll with 'token' alone, or change without it.")
+            return await self._enrolled(ask, body.token)
+        if isinstance(body.version, UnsetType):
+            raise UnfitError("/version", "Send the version that you have read.")
+        if isinstance(body.secret, UnsetType) and isinstance(body.current, UnsetType):
+            return await self._described(ask, body.version)
+        return await self._password_changed(ask, body.version)
+
+    async def enroll(self, ask: Ask[EnrollBody]) -> Answer | Refused:
+        """Answer `PUT /users/{id}/secrets/{sid}/enroll`."""
+        return await self._enrolled(ask, ask.body.token)
+
+    async def _enrolled(self, ask: Ask[Any], typed: str | int) -> Answer | Refused:
+        code = parse_code(typed)
+        found = await self._read.one(ask.target, ask.params["sid"])
+        if not isinstance(found, Refused) and found.type != "mfa":
+            raise UnfitError("/token", "Only a secret of type 'mfa' is enrolled.")
+        outcome = await self._enroll(ask.me, ask.params["sid"], code)
+        if isinstance(outcome, Refused):
+            return outcome
+        return Answer(told(outcome.told, codes=outcome.codes.reveal(), session=auth_token(outcome.granted)))
+
+    async def _described(self, ask: Ask[SecretChange], version: int) -> Answer | Refused:
+        wish = Description(
+            uid=ask.params["sid"],
+            version=version,
+            text=_description(ask.body),
+            keep=isinstance(ask.body.description, UnsetType),
+            forbidden=lambda stored: first_changed(ask.body, as_stored(stored)),
+        )
+        outcome = await self._describe(ask.me, wish)
+        return outcome if isinstance(outcome, Refused) else Answer(told(outcome))
+
+    async def _password_changed(self, ask: Ask[SecretChange], version: int) -> Answer | Refused:
+        body, uid = ask.body, ask.params["sid"]
+        found = await self._read.one(ask.target, uid)
+        if isinstance(found, Refused):
+            return found
+        if version != found.version:
+            return Refused(why=Why.VERSION_CONFLICT)
+        if forbidden := "secret" if found.type != "password" else first_changed(body, as_stored(found)):
+            return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{forbidden}")
+        if isinstance(body.secret, UnsetType) or isinstance(body.current, UnsetType):
+            raise UnfitError("/current", "A new password needs 'secret', and 'current' beside it.")
+        wish = NewPassword(
+            uid=uid,
+            version=version,
+            current=parse_password(body.current, "/current"),
+            new=parse_password(body.secret, "/secret"),
+            description=_description(body),
+            keep_description=isinstance(body.description, UnsetType),
+        )
+        outcome = await self._change_password(ask.me, wish)
+        if isinstance(outcome, Refused):
+            return outcome
+        changed, granted = outcome
+        return Answer(told(changed, session=auth_token(granted)))
+
+    async def show_all(self, ask: Ask[Nothing]) -> Answer | Refused:
+        """Answer `GET /users/{id}/secrets`."""
+        wanted = page(ask.query)
+        found = wanted.cut(await self._read.all(ask.target), key=lambda secret: secret.uid)
+        link = wanted.link(ask.path, found[-1].uid, len(found)) if found else ()
+        return Answer([told(secret) for secret in found], headers=link)
+
+    async def count(self, ask: Ask[Nothing]) -> Answer | Refused:
+        """Answer `GET /users/{id}/secrets/count`."""
+        return Answer(Count(len(await self._read.all(ask.target))))
+
+    async def show(self, ask: Ask[Nothing]) -> Answer | Refused:
+        """Answer `GET /users/{id}/secrets/{sid}`."""
+        found = await self._read.one(ask.target, ask.params["sid"])
+        return found if isinstance(found, Refused) else Answer(told(found))
+
+    async def remove(self, ask: Ask[Removal]) -> Answer | Refused:
+        """Answer `DELETE /users/{id}/secrets/{sid}`."""
+        if not isinstance(ask.body.reason, UnsetType):
+            printable("/reason", ask.body.reason)
+        return await self._remove(ask.me, ask.target, ask.params["sid"]) or Answer(status=204)
+
+    def endpoints(self) -> list[Endpoint[Any]]:
+        """Declare the routes."""
+        return [*self._readers(), *self._writers()]
+
+    def _readers(self) -> list[Endpoint[Any]]:
+        return [
+            Endpoint(
+                method="GET",
+                path="/users/{id}/secrets",
+                summary="List a user's secrets, without their values",
+                who=Who.OWNER_OR_DESK,
+                body=Nothing,
+                handle=self.show_all,
+                answers={200: list[SecretBody]},
+                refusals=frozenset({Why.INVALID_REQUEST}),
+                fresh=Fresh.FOR_OTHERS,
+                while_unenrolled=True,
+                query=QUERY,
+            ),
+            Endpoint(
+                method="GET",
+                path="/users/{id}/secrets/count",
+                summary="Count a user's secrets",
+                who=Who.OWNER_OR_DESK,
+                body=Nothing,
+                handle=self.count,
+                answers={200: Count},
+                fresh=Fresh.FOR_OTHERS,
+                while_unenrolled=True,
+            ),
+            Endpoint(
+                method="GET",
+                path="/users/{id}/secrets/{sid}",
+                summary="Read a secret, without its value",
+                who=Who.OWNER_OR_DESK,
+                body=Nothing,
+                handle=self.show,
+                answers={200: SecretBody},
+                refusals=frozenset({Why.NOT_FOUND}),
+                fresh=Fresh.FOR_OTHERS,
+                while_unenrolled=True,
+            ),
+        ]
+
+    def _writers(self) -> list[Endpoint[Any]]:
+        enrollment = {Why.NOT_FOUND, Why.WRONG_ENROLLMENT_CODE, Why.CODE_OUT_OF_STEP, Why.ALREADY_ENROLLED}
+        return [
+            Endpoint(
+                method="POST",
+                path="/users/{id}/secrets",
+                summary="Create a secret: a password, an authenticator app, a new set of backup codes",
+                who=Who.OWNER,
+                body=NewSecret,
+                handle=self.create,
+                answers={200: SecretBody},
+                refusals=frozenset(
+                    {
+                        Why.FIELD_FORBIDDEN,
+                        Why.PASSWORD_REJECTED,
+                        Why.ALREADY_EXISTS,
+                        Why.PASSWORD_REQUIRED,
+                        Why.LIMIT_REACHED,
+                        Why.MFA_NOT_ENABLED,
+                        Why.OVERLOADED,
+                    }
+                ),
+                fresh=Fresh.BUT_FIRST_SECRET,
+                while_unenrolled=True,
+                query={"qr": "`svg`: the answer for type `mfa` holds the QR code too"},
+            ),
+            Endpoint(
+                method="PUT",
+                path="/users/{id}/secrets/{sid}",
+                summary="Change a password or a description; with `token` alone enroll",
+                who=Who.OWNER,
+                body=SecretChange,
+                handle=self.change,
+                answers={200: SecretBody},
+                refusals=frozenset(
+                    enrollment
+                    | {
+                        Why.FIELD_FORBIDDEN,
+                        Why.PASSWORD_REJECTED,
+                        Why.CURRENT_WRONG,
+                        Why.VERSION_CONFLICT,
+                        Why.PASSWORD_REQUIRED,
+                        Why.OVERLOADED,
+                    }
+                ),
+                fresh=Fresh.ALWAYS,
+                while_unenrolled=True,
+            ),
+            Endpoint(
+                method="PUT",
+                path="/users/{id}/secrets/{sid}/enroll",
+                summary="Enroll an authenticator app with its first code",
+                who=Who.OWNER,
+                body=EnrollBody,
+                handle=self.enroll,
+                answers={200: SecretBody},
+                refusals=frozenset(enrollment | {Why.PASSWORD_REQUIRED, Why.OVERLOADED}),
+                fresh=Fresh.ALWAYS,
+                while_unenrolled=True,
+            ),
+            Endpoint(
+                method="DELETE",
+                path="/users/{id}/secrets/{sid}",
+                summary="Remove a secret",
+                who=Who.OWNER_OR_DESK,
+                body=Removal,
+                handle=self.remove,
+                answers={204: None},
+                refusals=frozenset({Why.NOT_FOUND, Why.LAST_AUTHENTICATOR}),
+                fresh=Fresh.ALWAYS,
+                while_unenrolled=True,
+            ),
+        ]
+
+
+def _names_server_value(body: NewSecret) -> bool:
+    return body.type != "password" and not isinstance(body.secret, UnsetType)
+
+
+def _description(body: NewSecret | SecretChange) -> str | None:
+    text = body.description
+    return None if isinstance(text, UnsetType) or text is None else printable("/description", text)

@@ -1,0 +1,1 @@
+"""Passwords: knowledge, one for each user."""

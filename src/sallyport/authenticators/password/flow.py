@@ -1,0 +1,141 @@
+"""Setting and changing a password."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from sallyport.authenticators.password import store
+from sallyport.authenticators.password.hashing import Hashing, Kept
+from sallyport.authenticators.password.rules import Bearer, fault
+from sallyport.authenticators.ports import Sessions
+from sallyport.authenticators.rules import Authenticator
+from sallyport.kernel.caller import Caller
+from sallyport.kernel.clock import Clock
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.ids import Ids
+from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
+from sallyport.store.work import Rows, Work
+from sallyport.users import store as users
+from sallyport.users.rules import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordPolicy:
+    """What a new password is held against."""
+
+    shortest: int
+    common: AbstractSet[str]
+
+    def judge(self, password: Hidden[str], bearer: Bearer, pointer: str) -> Refused | None:
+        """Return the refusal of a new password, with its reason for the owner, or None."""
+        wrong = fault(password, bearer, self.shortest, self.common)
+        return Refused(why=Why.PASSWORD_REJECTED, detail=wrong, pointer=pointer) if wrong else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPassword:
+    """A wish to change a password."""
+
+    uid: str
+    version: int
+    current: Hidden[str]
+    new: Hidden[str]
+    description: str | None
+    keep_description: bool
+
+
+class SetPassword:
+    """Gives an account its first password."""
+
+    def __init__(
+        self,
+        *,
+        work: Work,
+        hashing: Hashing,
+        policy: PasswordPolicy,
+        sessions: Sessions,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._work = work
+        self._hashing = hashing
+        self._policy = policy
+        self._sessions = sessions
+        self._clock = clock
+        self._ids = ids
+
+    async def __call__(self, caller: Caller, password: Hidden[str], description: str | None) -> Authenticator | Refused:
+        """Return the new password's description."""
+        user, held = await self._work.read(lambda rows: (users.find(rows, caller.uid), store.of_user(rows, caller.uid)))
+        if user is None:
+            return Refused(why=Why.INVALID_TOKEN)
+        if held:
+            return Refused(why=Why.ALREADY_EXISTS)
+        if refused := self._policy.judge(password, bearer(user), "/secret"):
+            return refused
+        uid = self._ids.new()
+        sealed = await self._hashing.sealed(password, caller.uid, uid)
+        kept = Kept(user=caller.uid, uid=uid, hash_sealed=sealed)
+        return await self._work(lambda rows: self._record(rows, caller, kept, description))
+
+    def _record(self, rows: Rows, caller: Caller, kept: Kept, description: str | None) -> Authenticator | Refused:
+        if not self._sessions.stands(rows, caller):
+            return Refused(why=Why.INVALID_TOKEN)
+        if not store.insert(rows, kept, description, self._clock.now()):
+            return Refused(why=Why.ALREADY_EXISTS)
+        return _told(rows, caller.uid)
+
+
+class ChangePassword:
+    """Replaces a password by its owner, who gives the current one."""
+
+    def __init__(
+        self, *, work: Work, hashing: Hashing, policy: PasswordPolicy, sessions: Sessions, clock: Clock
+    ) -> None:
+        self._work = work
+        self._hashing = hashing
+        self._policy = policy
+        self._sessions = sessions
+        self._clock = clock
+
+    async def __call__(self, caller: Caller, wish: NewPassword) -> tuple[Authenticator, Granted] | Refused:
+        """Return the password's description and new tokens for the caller's session; all others end."""
+        user, held = await self._work.read(lambda rows: (users.find(rows, caller.uid), store.of_user(rows, caller.uid)))
+        if user is None or held is None or held.told.uid != wish.uid:
+            return Refused(why=Why.NOT_FOUND)
+        if wish.version != held.told.version:
+            return Refused(why=Why.VERSION_CONFLICT)
+        if refused := self._policy.judge(wish.new, bearer(user), "/secret"):
+            return refused
+        if not (await self._hashing.check(wish.current, held.kept)).right:
+            return Refused(why=Why.CURRENT_WRONG, pointer="/current")
+        sealed = await self._hashing.sealed(wish.new, caller.uid, wish.uid)
+        recorded = await self._work(lambda rows: self._record(rows, caller, held, sealed, wish))
+        if isinstance(recorded, Refused):
+            return recorded
+        told, tokens = recorded
+        return told, tokens()
+
+    def _record(
+        self, rows: Rows, caller: Caller, held: store.StoredPassword, sealed: bytes, wish: NewPassword
+    ) -> tuple[Authenticator, Tokens] | Refused:
+        if not self._sessions.stands(rows, caller):
+            return Refused(why=Why.INVALID_TOKEN)
+        description = held.told.description if wish.keep_description else wish.description
+        if not store.change(rows, held, sealed, description, self._clock.now()):
+            return Refused(why=Why.VERSION_CONFLICT)
+        self._sessions.end_others(rows, caller.uid, caller)
+        tokens = self._sessions.renew(rows, caller, None)
+        return _told(rows, caller.uid), tokens
+
+
+def bearer(user: User) -> Bearer:
+    """Return whom a password of this user is held against."""
+    return Bearer(name=user.name_key, email=user.email_key, mfa=user.mfa)
+
+
+def _told(rows: Rows, user: str) -> Authenticator:
+    held = store.of_user(rows, user)
+    if held is None:
+        message = "a password that was just written is not there"
+        raise LookupError(message)
+    return held.told

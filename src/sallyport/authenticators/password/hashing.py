@@ -1,0 +1,95 @@
+"""Argon2id hashes, sealed: reading the database without the key ring gives nothing to guess against.
+
+NIST SP 800-63B-4 3.1.1.2: salted, memory-hard, and a keyed step with a key kept apart from the hashes.
+"""
+
+import time
+from dataclasses import dataclass
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import VerifyMismatchError
+
+from sallyport.kernel.hashpool import HashPool
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.ids import Randomness
+from sallyport.kernel.vault import Place, Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Cost of one Argon2id hash. The default is OWASP's second choice, 19 MiB and two passes."""
+
+    memory_kib: int = 19 * 1024
+    passes: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A password as stored: its row and the sealed hash."""
+
+    user: str
+    uid: str
+    hash_sealed: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """Whether a password was right, and its hash at today's cost if the stored one is cheaper."""
+
+    right: bool
+    rehashed: bytes | None = None
+
+
+class Hashing:
+    """Hashes and checks passwords in the bounded pool."""
+
+    def __init__(self, pool: HashPool, vault: Vault, cost: Cost, randomness: Randomness) -> None:
+        self._pool = pool
+        self._vault = vault
+        self._randomness = randomness
+        self._hasher = PasswordHasher(
+            time_cost=cost.passes,
+            memory_cost=cost.memory_kib,
+            parallelism=1,
+            hash_len=32,
+            salt_len=16,
+            type=Type.ID,
+        )
+        # Unknown users cost the same: a decoy with today's parameters, whose password nobody knows.
+        nobody = Hidden(randomness(32).hex())
+        self._decoy = Kept(user="decoy", uid="decoy", hash_sealed=self._seal(nobody, "decoy", "decoy"))
+
+    async def sealed(self, password: Hidden[str], user: str, uid: str) -> bytes:
+        """Return the sealed hash of a new password for one row. Raises `Overloaded`."""
+        return await self._pool.run(lambda: self._seal(password, user, uid))
+
+    async def check(self, password: Hidden[str], kept: Kept | None) -> Checked:
+        """Check a password; without a stored one a decoy is checked, at the same cost. Raises `Overloaded`."""
+        return await self._pool.run(lambda: self._check(password, kept))
+
+    def milliseconds(self) -> float:
+        """Return what one hash takes on this machine, for the operator's log."""
+        begin = time.perf_counter()
+        self._check(Hidden("measured"), None)
+        return round((time.perf_counter() - begin) * 1_000, 1)
+
+    def _check(self, password: Hidden[str], kept: Kept | None) -> Checked:
+        held = kept or self._decoy
+        written = self._vault.open(held.hash_sealed, _place(held.user, held.uid)).reveal().decode()
+        try:
+            self._hasher.verify(written, password.reveal())
+        except VerifyMismatchError:
+            return Checked(right=False)
+        if kept is None:
+            return Checked(right=False)
+        stale = self._hasher.check_needs_rehash(written)
+        return Checked(right=True, rehashed=self._seal(password, kept.user, kept.uid) if stale else None)
+
+    def _seal(self, password: Hidden[str], user: str, uid: str) -> bytes:
+        salt = self._randomness(16)
+        written = self._hasher.hash(password.reveal(), salt=salt)
+        return self._vault.seal(Hidden(written.encode()), _place(user, uid))
+
+
+def _place(user: str, uid: str) -> Place:
+    return Place(table="passwords", column="hash_sealed", user=user, row=uid)

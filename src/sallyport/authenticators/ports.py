@@ -1,0 +1,37 @@
+"""What authenticators ask of sessions, which stand on a higher floor."""
+
+from typing import Protocol
+
+from sallyport.kernel.caller import Caller
+from sallyport.kernel.outcomes import Tokens
+from sallyport.store.work import Rows
+
+Proven = tuple[str, ...]
+
+
+class Sessions(Protocol):
+    """Sessions, as far as a change of an authenticator meets them."""
+
+    def stands(self, rows: Rows, caller: Caller) -> bool:
+        """Tell whether the caller's session still stands inside this unit, with MFA as the gate saw it."""
+        ...
+
+    def renew(self, rows: Rows, caller: Caller, proven: Proven | None) -> Tokens:
+        """Give the caller's session new tokens, and write a new proof into it if there is one."""
+        ...
+
+    def lower(self, rows: Rows, caller: Caller) -> None:
+        """Let the caller's session go on at what a password proves."""
+        ...
+
+    def end_all(self, rows: Rows, uid: str) -> None:
+        """End every session and open challenge of a user."""
+        ...
+
+    def end_others(self, rows: Rows, uid: str, caller: Caller) -> None:
+        """End every session of a user but the caller's own, and every open challenge."""
+        ...
+
+    def end_challenges(self, rows: Rows, uid: str) -> None:
+        """End every open challenge of a user."""
+        ...

@@ -1,0 +1,34 @@
+"""What every authenticator shares, whatever its kind."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TotpTraits:
+    """What is told of an authenticator app."""
+
+    enrolled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupTraits:
+    """What is told of a set of backup codes."""
+
+    total: int
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticator:
+    """One authenticator as it may be told: never with its value."""
+
+    uid: str
+    user: str
+    type: str
+    """The name of its kind on the wire."""
+    description: str | None
+    created_at: int
+    modified_at: int
+    version: int
+    last_used_at: int | None
+    traits: TotpTraits | BackupTraits | None = None

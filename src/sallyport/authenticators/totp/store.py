@@ -1,0 +1,140 @@
+"""TOTP authenticators in the database."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sallyport.authenticators.rules import Authenticator, TotpTraits
+from sallyport.authenticators.totp.rules import NO_STEP, PENDING_TRIES, Accepted
+from sallyport.kernel.vault import Place
+from sallyport.store.work import Row, Rows, Sql
+
+TYPE: Final = "mfa"
+
+_TOLD: Final = "user_id, id, enrolled_at, description, created_at, modified_at, version, last_used_at"
+# A pending one that is dead by time or by tries is not there.
+OF_USER = Sql(
+    f"""SELECT {_TOLD} FROM totp
+        WHERE user_id = :user AND (enrolled_at IS NOT NULL OR (expires_at > :now AND tries_left > 0))
+        ORDER BY id"""  # noqa: S608  # constants of this file, no input
+)
+ENROLLED = Sql("SELECT count(*) FROM totp WHERE user_id = :user AND enrolled_at IS NOT NULL")
+SEEDS = Sql("SELECT user_id, id, seed_sealed, last_step FROM totp WHERE user_id = :user AND enrolled_at IS NOT NULL")
+DROP_PENDING = Sql("DELETE FROM totp WHERE user_id = :user AND enrolled_at IS NULL")
+INSERT = Sql(
+    f"""INSERT INTO totp (user_id, id, seed_sealed, last_step, expires_at, tries_left, description, created_at,
+                          modified_at, version)
+        VALUES (:user, :uid, :seed_sealed, {NO_STEP}, :expires_at, {PENDING_TRIES}, :description, :now, :now, 0)"""  # noqa: S608  # as above
+)
+# The try is spent here, before it is judged.
+SPEND_TRY = Sql(
+    """UPDATE totp SET tries_left = tries_left - 1
+       WHERE user_id = :user AND id = :uid AND enrolled_at IS NULL AND expires_at > :now AND tries_left > 0
+       RETURNING user_id, id, seed_sealed, last_step"""
+)
+ENROLL = Sql(
+    """UPDATE totp SET enrolled_at = :now, last_step = :step, last_used_at = :now, modified_at = :now,
+                       version = version + 1
+       WHERE user_id = :user AND id = :uid AND enrolled_at IS NULL AND expires_at > :now AND last_step < :step"""
+)
+# RFC 6238 5.2: accepted at most once. The row count is the answer.
+CLAIM_STEP = Sql(
+    """UPDATE totp SET last_step = :step, last_used_at = :now
+       WHERE user_id = :user AND id = :uid AND enrolled_at IS NOT NULL AND last_step < :step"""
+)
+DESCRIBE = Sql(
+    """UPDATE totp SET description = :description, modified_at = :now, version = version + 1
+       WHERE user_id = :user AND id = :uid AND version = :version"""
+)
+DELETE = Sql("DELETE FROM totp WHERE user_id = :user AND id = :uid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedSeed:
+    """A seed as stored."""
+
+    user: str
+    uid: str
+    sealed: bytes
+    last_step: int
+
+
+def seed_place(user: str, uid: str) -> Place:
+    """Return where a seed is at home."""
+    return Place(table="totp", column="seed_sealed", user=user, row=uid)
+
+
+def of_user(rows: Rows, user: str, now: int) -> list[Authenticator]:
+    """Return what may be told of a user's authenticators, the pending one too."""
+    return [_told(row) for row in rows.all(OF_USER, user=user, now=now)]
+
+
+def enrolled(rows: Rows, user: str) -> int:
+    """Return how many authenticators a user has enrolled."""
+    row = rows.one(ENROLLED, user=user)
+    return row[0] if row else 0
+
+
+def seeds(rows: Rows, user: str) -> list[SealedSeed]:
+    """Return the seeds of a user's enrolled authenticators."""
+    return [_seed(row) for row in rows.all(SEEDS, user=user)]
+
+
+def replace_pending(rows: Rows, seed: SealedSeed, description: str | None, now: int, expires_at: int) -> None:
+    """Write a pending authenticator in place of the one before."""
+    rows.change(DROP_PENDING, user=seed.user)
+    rows.change(
+        INSERT,
+        user=seed.user,
+        uid=seed.uid,
+        seed_sealed=seed.sealed,
+        expires_at=expires_at,
+        description=description,
+        now=now,
+    )
+
+
+def spend_try(rows: Rows, user: str, uid: str, now: int) -> SealedSeed | None:
+    """Spend one of the five tries of a pending authenticator; None where there is none alive."""
+    row = rows.one(SPEND_TRY, user=user, uid=uid, now=now)
+    return _seed(row) if row else None
+
+
+def enroll(rows: Rows, user: str, accepted: Accepted, now: int) -> bool:
+    """Enroll a pending authenticator and spend the step that proved it; False where it is gone meanwhile."""
+    return bool(rows.change(ENROLL, user=user, uid=accepted.uid, step=accepted.step, now=now))
+
+
+def claim(rows: Rows, user: str, accepted: Accepted, now: int) -> bool:
+    """Spend a step; False where somebody spent it, or a later one, before."""
+    return bool(rows.change(CLAIM_STEP, user=user, uid=accepted.uid, step=accepted.step, now=now))
+
+
+def describe(rows: Rows, told: Authenticator, description: str | None, now: int) -> bool:
+    """Write a new description; False where the version has moved on."""
+    return bool(
+        rows.change(DESCRIBE, user=told.user, uid=told.uid, version=told.version, description=description, now=now)
+    )
+
+
+def delete(rows: Rows, user: str, uid: str) -> None:
+    """Erase an authenticator."""
+    rows.change(DELETE, user=user, uid=uid)
+
+
+def _seed(row: Row) -> SealedSeed:
+    return SealedSeed(user=row[0], uid=row[1], sealed=row[2], last_step=row[3])
+
+
+def _told(row: Row) -> Authenticator:
+    user, uid, enrolled_at, description, created_at, modified_at, version, last_used_at = row
+    return Authenticator(
+        uid=uid,
+        user=user,
+        type=TYPE,
+        description=description,
+        created_at=created_at,
+        modified_at=modified_at,
+        version=version,
+        last_used_at=last_used_at,
+        traits=TotpTraits(enrolled=enrolled_at is not None),
+    )

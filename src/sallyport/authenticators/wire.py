@@ -1,0 +1,140 @@
+"""How authenticators look on the wire, where each is called a secret: the one place of that translation."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from sallyport.authenticators.codes import DIGITS
+from sallyport.authenticators.rules import Authenticator, BackupTraits, TotpTraits
+from sallyport.authenticators.totp.rules import ALGORITHM, PERIOD
+from sallyport.edge.auth_token import AuthToken
+from sallyport.kernel.clock import rfc3339
+
+Field = Annotated[str, Meta(max_length=4096)]
+
+
+class MfaValue(msgspec.Struct, frozen=True, kw_only=True):
+    """What an authenticator app needs to know, shown once."""
+
+    otpauth_url: str
+    secret: str
+    qr_svg: str | UnsetType = UNSET
+
+
+class SecretBody(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A secret. Its value is there only in the answer that made it."""
+
+    uid: str
+    user_id: str
+    type: str
+    description: str | None
+    date_created: str
+    date_modified: str
+    version: int
+    last_used: str | None
+    enrolled: bool | UnsetType = UNSET
+    algorithm: str | UnsetType = UNSET
+    digits: int | UnsetType = UNSET
+    period: int | UnsetType = UNSET
+    total: int | UnsetType = UNSET
+    remaining: int | UnsetType = UNSET
+    secret: MfaValue | UnsetType = UNSET
+    codes: tuple[str, ...] | UnsetType = UNSET
+    session: AuthToken | UnsetType = UNSET
+
+
+class KnownFields(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """The fields of a secret that nobody sets; a body may repeat them."""
+
+    uid: Field | UnsetType = UNSET
+    user_id: Field | UnsetType = UNSET
+    date_created: Field | UnsetType = UNSET
+    date_modified: Field | UnsetType = UNSET
+    last_used: Field | UnsetType | None = UNSET
+    enrolled: bool | UnsetType = UNSET
+    algorithm: Field | UnsetType = UNSET
+    digits: int | UnsetType = UNSET
+    period: int | UnsetType = UNSET
+    total: int | UnsetType = UNSET
+    remaining: int | UnsetType = UNSET
+
+
+class NewSecret(KnownFields, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /users/{id}/secrets`."""
+
+    type: Literal["password", "mfa", "mfabackup"]
+    secret: Field | UnsetType = UNSET
+    description: Field | UnsetType | None = UNSET
+    version: int | UnsetType = UNSET
+
+
+class SecretChange(KnownFields, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """The body of `PUT /users/{id}/secrets/{sid}`: with `token` alone an enrollment, else a change with `version`."""
+
+    type: Field | UnsetType = UNSET
+    token: Field | int | UnsetType = UNSET
+    version: int | UnsetType = UNSET
+    secret: Field | UnsetType = UNSET
+    current: Field | UnsetType = UNSET
+    description: Field | UnsetType | None = UNSET
+
+
+class EnrollBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `PUT /users/{id}/secrets/{sid}/enroll`."""
+
+    token: Field | int
+
+
+class Removal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `DELETE /users/{id}/secrets/{sid}`, which may say why."""
+
+    reason: Field | UnsetType = UNSET
+
+
+TRAITS: Final[Mapping[str, dict[str, Any]]] = {
+    "password": {},
+    "mfa": {"enrolled": False, "algorithm": ALGORITHM, "digits": DIGITS, "period": PERIOD},
+    "mfabackup": {},
+}
+"""What is known of a new secret of each type before it is made."""
+
+_REPEATABLE: Final = (*KnownFields.__struct_fields__, "type")
+
+
+def told(found: Authenticator, **once: Any) -> SecretBody:  # noqa: ANN401  # the fields that are shown once
+    """Render an authenticator, and beside it what is shown this once."""
+    match found.traits:
+        case TotpTraits(enrolled=enrolled):
+            once |= TRAITS["mfa"] | {"enrolled": enrolled}
+        case BackupTraits(total=total, remaining=remaining):
+            once |= {"total": total, "remaining": remaining}
+        case None:
+            pass
+    return SecretBody(
+        uid=found.uid,
+        user_id=found.user,
+        type=found.type,
+        description=found.description,
+        date_created=rfc3339(found.created_at),
+        date_modified=rfc3339(found.modified_at),
+        version=found.version,
+        last_used=None if found.last_used_at is None else rfc3339(found.last_used_at),
+        **once,
+    )
+
+
+def first_changed(body: NewSecret | SecretChange, stored: Mapping[str, Any]) -> str | None:
+    """Name the first known field in which a body differs from what is stored, or would be."""
+    for field, name in zip(body.__struct_fields__, body.__struct_encode_fields__, strict=True):
+        if field in _REPEATABLE:
+            given = getattr(body, field)
+            if given is not UNSET and (field not in stored or given != stored[field]):
+                return name
+    return None
+
+
+def as_stored(found: Authenticator) -> Mapping[str, Any]:
+    """Return what a body may repeat of an authenticator."""
+    return {field: getattr(told(found), field) for field in _REPEATABLE}

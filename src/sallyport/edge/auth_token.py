@@ -1,0 +1,35 @@
+"""The AuthToken on the wire: what a full login gives, and whatever renews it."""
+
+import msgspec
+
+from sallyport.kernel.outcomes import Granted
+
+
+class MfaState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What to know about the second factor."""
+
+    enabled: bool
+    backup_codes_remaining: int
+
+
+class AuthToken(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Both tokens of a session."""
+
+    token: str
+    refresh: str
+    type: str
+    user_uid: str
+    expires_in: int
+    mfa: MfaState
+
+
+def auth_token(granted: Granted) -> AuthToken:
+    """Render what a full login, a refresh or a fresh proof gives."""
+    return AuthToken(
+        token=granted.access.reveal(),
+        refresh=granted.refresh.reveal(),
+        type="ACCESS",
+        user_uid=granted.user,
+        expires_in=granted.expires_in,
+        mfa=MfaState(enabled=granted.mfa, backup_codes_remaining=granted.codes_left),
+    )

@@ -1,0 +1,53 @@
+"""Where a request came from: the peer, or what a configured proxy says of it."""
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Final
+
+Header = tuple[bytes, bytes]
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+_FOR = re.compile(r'for="?\[?([0-9a-fA-F.:]+)\]?', re.IGNORECASE)
+_LONGEST_USER_AGENT: Final = 256
+
+
+def client_ip(peer: str, headers: list[Header], proxies: Networks) -> str:
+    """Return the address of the client. Forwarded headers count only hop by hop from configured proxies."""
+    address = peer
+    for hop in _hops(headers) if _is_proxy(peer, proxies) else ():
+        address = hop
+        if not _is_proxy(hop, proxies):
+            break
+    return address
+
+
+def user_agent(headers: list[Header]) -> str:
+    """Return what the client calls itself, bounded and printable."""
+    for name, value in headers:
+        if name == b"user-agent":
+            return "".join(c for c in value.decode("latin-1")[:_LONGEST_USER_AGENT] if c.isprintable())
+    return ""
+
+
+def _hops(headers: list[Header]) -> Iterator[str]:
+    """Yield the addresses of the forwarding chain, nearest first, up to the first that can't be read."""
+    given: list[str] = []
+    for name, value in headers:
+        if name == b"x-forwarded-for":
+            given += value.decode("latin-1").split(",")
+        elif name == b"forwarded":  # RFC 7239
+            given += [found[1] if (found := _FOR.search(hop)) else "" for hop in value.decode("latin-1").split(",")]
+    for hop in reversed(given):
+        try:
+            yield str(ip_address(hop.strip()))
+        except ValueError:
+            return
+
+
+def _is_proxy(address: str, proxies: Networks) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in proxies)

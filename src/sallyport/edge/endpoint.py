@@ -1,0 +1,67 @@
+"""A route is declared once, and the declaration validates, renders and documents it."""
+
+import enum
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from sallyport.edge.answers import Answer, Ask
+from sallyport.kernel.outcomes import Refused, Why
+
+B = TypeVar("B")
+
+
+class Who(enum.Enum):
+    """Who reaches a route. `others` below are signed-in users whom the path does not name."""
+
+    ANYONE = "anyone"
+    """Credentials, if there are any, are the handler's own business (login)."""
+    VISITOR = "anyone; a token, if shown, must be valid"
+    SIGNED_IN = "signed in"
+    OWNER = "the user; hidden from others, forbidden to trusted roles"
+    OWNER_OR_DESK = "the user or a trusted role; hidden from others"
+    OWNER_OR_DESK_OPEN = "the user or a trusted role; forbidden to others"
+
+
+class Fresh(enum.Enum):
+    """When a route wants proof no older than ten minutes."""
+
+    NO = "never"
+    FOR_OTHERS = "when a trusted role acts on another user"
+    ALWAYS = "always"
+    BUT_FIRST_SECRET = "always, except for the first secret of an account just registered"  # noqa: S105  # no password
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request that needs none: absent, or an empty object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint(Generic[B]):
+    """One route: who may call it, what it takes, what it answers, how it refuses."""
+
+    method: str
+    path: str
+    summary: str
+    who: Who
+    body: type[B]
+    handle: Callable[[Ask[B]], Awaitable[Answer | Refused]]
+    answers: Mapping[int, Any]
+    """Status to wire type; None for an answer without a body."""
+    refusals: frozenset[Why] = frozenset()
+    """What the flow behind it may refuse; what gate and body refuse is added by itself."""
+    fresh: Fresh = Fresh.NO
+    while_unenrolled: bool = False
+    """Open to one who must enroll a second factor and has not."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    """Query parameters and what they mean."""
+    schemes: tuple[str, ...] = ()
+    """Credentials of its own that a route for anyone takes: `basic`, `challenge`."""
+    media_type: str = "application/json"
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether a body can say anything here."""
+        return self.body is not Nothing

@@ -1,0 +1,111 @@
+"""The front of the ASGI application: prefix, request id, static paths by look-up, rendering, and the last net."""
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+import structlog
+from starlette.routing import compile_path
+from starlette.types import Receive, Scope, Send
+
+from sallyport.edge import problems
+from sallyport.edge.answers import Answer
+from sallyport.edge.resource import Allowed, Resource
+from sallyport.kernel.outcomes import Overloaded, Refused, Why
+from sallyport.store.work import StorageUnavailableError
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_ENCODER = msgspec.json.Encoder()
+_NO_PARAMS: Final[Mapping[str, str]] = {}
+_JSON: Final = (b"content-type", b"application/json")
+_ALWAYS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+
+log = structlog.get_logger()
+
+
+class Front:
+    """Finds the resource of a path, at / and at /v1 alike, and sends what it answers."""
+
+    def __init__(self, resources: Mapping[str, Resource], *, https: bool) -> None:
+        self._static = {path: (found, _NO_PARAMS) for path, found in resources.items() if "{" not in path}
+        # `me` is by far the most frequent id: one look-up instead of a walk over the routes.
+        self._static |= {
+            path.replace("{id}", "me"): (found, {"id": "me"})
+            for path, found in resources.items()
+            if path.count("{") == 1
+        }
+        self._patterns = [(compile_path(path)[0], found) for path, found in resources.items() if "{" in path]
+        hsts = ((b"strict-transport-security", b"max-age=31536000"),) if https else ()
+        self._always = _ALWAYS + hsts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request. Expected refusals, faults and unknown paths become problem documents."""
+        request_id = _request_id(scope["headers"])
+        try:
+            outcome = await self._outcome(scope, receive)
+        except StorageUnavailableError as fault:
+            log.warning("storage unavailable", request_id=request_id.decode(), fault=str(fault))
+            outcome = Refused(why=Why.STORAGE_UNAVAILABLE)
+        except Overloaded:
+            outcome = Refused(why=Why.OVERLOADED)
+        except Exception:
+            log.exception("internal error", request_id=request_id.decode(), path=scope["path"])
+            outcome = Refused(why=Why.INTERNAL)
+        status, headers, body = _rendered(outcome, request_id)
+        headers += [(b"content-length", str(len(body)).encode()), (b"x-request-id", request_id)]
+        given = {name for name, _ in headers}
+        headers += [header for header in self._always if header[0] not in given]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _outcome(self, scope: Scope, receive: Receive) -> Answer | Refused | Allowed:
+        path: str = scope["path"]
+        if path.startswith("/v1/"):
+            path = path[3:]
+        found = self._static.get(path) or self._walk(path)
+        if found is None:
+            return Refused(why=Why.NOT_FOUND)
+        resource, params = found
+        return await resource.answer(scope, receive, params)
+
+    def _walk(self, path: str) -> tuple[Resource, Mapping[str, str]] | None:
+        for pattern, resource in self._patterns:
+            if found := pattern.match(path):
+                return resource, found.groupdict()
+        return None
+
+
+def _rendered(outcome: Answer | Refused | Allowed, request_id: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    if isinstance(outcome, Answer):
+        headers = [(name.encode(), value.encode()) for name, value in outcome.headers]
+        if outcome.body is None:
+            return outcome.status, headers, b""
+        if isinstance(outcome.body, str):
+            return (
+                outcome.status,
+                [*headers, (b"content-type", outcome.media_type.encode())],
+                outcome.body.encode(),
+            )
+        return outcome.status, [*headers, _JSON], _ENCODER.encode(outcome.body)
+    if isinstance(outcome, Allowed):
+        refused, extra = Refused(why=Why.METHOD_NOT_ALLOWED), [(b"allow", outcome.methods.encode())]
+    else:
+        refused, extra = outcome, problems.headers(outcome)
+    document = problems.document(refused, request_id.decode())
+    return document.status, [*extra, (b"content-type", problems.MEDIA_TYPE)], _ENCODER.encode(document)
+
+
+def _request_id(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Return the client's request id where it is sane, else a new one."""
+    for name, value in headers:
+        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+            return value
+    return secrets.token_hex(16).encode()

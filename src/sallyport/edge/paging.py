@@ -1,0 +1,71 @@
+"""The query of a list: `limit`, `skip`, `sort`, `after`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+from urllib.parse import urlencode
+
+from sallyport.edge.answers import Headers
+from sallyport.kernel.ids import is_uid
+from sallyport.kernel.text import UnfitError
+
+T = TypeVar("T")
+
+SORTS: Final = ("name", "-dateCreated")
+QUERY: Final = {
+    "limit": "how many at most, 1 to 1000; 100 without it",
+    "skip": "how many to pass over, 0 to 10000",
+    "sort": "`name` or `-dateCreated`; oldest first without it",
+    "after": "the `uid` behind which the page begins; the `Link` header of each page has the next",
+}
+_MAX_LIMIT: Final = 1_000
+_MAX_SKIP: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which part of a list is wanted."""
+
+    limit: int
+    skip: int
+    sort: str
+    after: str | None
+
+    def cut(self, found: list[T], key: Callable[[T], str]) -> list[T]:
+        """Cut this page out of a short list, oldest first, that is there as a whole."""
+        ordered = found[::-1] if self.sort == "-dateCreated" else found
+        if self.after:
+            behind = [place for place, one in enumerate(ordered, 1) if key(one) == self.after]
+            ordered = ordered[behind[0] :] if behind else []
+        return ordered[self.skip : self.skip + self.limit]
+
+    def link(self, path: str, last: str, found: int) -> Headers:
+        """Return the `Link` header to the page behind `last`, if this page is full. RFC 8288."""
+        if found < self.limit:
+            return ()
+        query = {"limit": self.limit, "after": last} | ({"sort": self.sort} if self.sort else {})
+        return (("link", f'<{path}?{urlencode(query)}>; rel="next"'),)
+
+
+def page(query: Mapping[str, str]) -> Page:
+    """Read the query of a list. Raises `UnfitError` for what is unknown, unreadable or out of range."""
+    if unknown := sorted(set(query) - set(QUERY)):
+        raise UnfitError(f"/{unknown[0]}", "This list does not know that query parameter.")
+    sort, after = query.get("sort", ""), query.get("after")
+    if sort and sort not in SORTS:
+        raise UnfitError("/sort", "Sort by 'name' or by '-dateCreated'.")
+    if after is not None and not is_uid(after):
+        raise UnfitError("/after", "Give the uid of the last one that you have.")
+    return Page(
+        limit=_number(query, "limit", 100, 1, _MAX_LIMIT),
+        skip=_number(query, "skip", 0, 0, _MAX_SKIP),
+        sort=sort,
+        after=after,
+    )
+
+
+def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = query.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
+        raise UnfitError(f"/{name}", f"A whole number from {least} to {most} is wanted.")
+    return int(text)

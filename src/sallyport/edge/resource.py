@@ -1,0 +1,139 @@
+"""One path as an ASGI application: picks the endpoint, and walks a request through the order of refusals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope
+
+from sallyport.edge.answers import Answer, Ask, Credential
+from sallyport.edge.body import MAX_BYTES, Body
+from sallyport.edge.client import Networks, client_ip, user_agent
+from sallyport.edge.endpoint import Endpoint, Nothing, Who
+from sallyport.edge.gate import Gate, demand_fresh
+from sallyport.kernel.caller import Caller, Client
+from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.text import UnfitError
+
+_NOTHING: Final = Nothing()
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The methods of a path, for a 405."""
+
+    methods: str
+
+
+class Resource:
+    """All endpoints of one path. Refuses in the order of api.md section 1."""
+
+    def __init__(self, endpoints: list[Endpoint[Any]], gate: Gate, proxies: Networks) -> None:
+        self._endpoints = {endpoint.method: (endpoint, Body(endpoint.body)) for endpoint in endpoints}
+        if "GET" in self._endpoints and self._endpoints["GET"][0].who is not Who.ANYONE:
+            self._endpoints["HEAD"] = self._endpoints["GET"]
+        self.allowed = Allowed(", ".join(self._endpoints))
+        self._gate = gate
+        self._proxies = proxies
+
+    async def answer(self, scope: Scope, receive: Receive, params: Mapping[str, str]) -> Answer | Refused | Allowed:
+        """Answer one request."""
+        if scope["method"] not in self._endpoints:
+            return self.allowed
+        endpoint, body = self._endpoints[scope["method"]]
+        credential = _credential(scope["headers"])
+        if isinstance(credential, Refused):
+            return credential
+        caller = await self._caller(endpoint.who, credential)
+        if isinstance(caller, Refused):
+            return caller
+        target = params.get("id", "")
+        if caller and target == "me":
+            target = caller.uid
+        unenrolled = endpoint.while_unenrolled
+        if refused := await self._gate.reach(endpoint.who, caller, target, unenrolled=unenrolled):
+            return refused
+        read = await _read(body, scope, receive)
+        if isinstance(read, Refused):
+            return read
+        if refused := demand_fresh(endpoint.fresh, caller, target):
+            return refused
+        try:
+            ask = Ask(
+                caller=caller,
+                credential=credential,
+                target=target,
+                params=params,
+                query=_query(scope["query_string"]),
+                path=scope["path"],
+                client=self._client(scope),
+                body=read,
+            )
+            return await endpoint.handle(ask)
+        except UnfitError as unfit:
+            return Refused(why=Why.INVALID_REQUEST, pointer=unfit.pointer, detail=unfit.detail)
+
+    async def _caller(self, who: Who, credential: Credential | None) -> Caller | Refused | None:
+        if who is Who.ANYONE or (who is Who.VISITOR and credential is None):
+            return None
+        return await self._gate.caller(credential)
+
+    def _client(self, scope: Scope) -> Client:
+        peer = scope["client"][0] if scope.get("client") else ""
+        headers = scope["headers"]
+        ip = client_ip(peer, headers, self._proxies) if self._proxies else peer
+        return Client(ip=ip, user_agent=user_agent(headers))
+
+
+def _credential(headers: list[tuple[bytes, bytes]]) -> Credential | Refused | None:
+    given = [value for name, value in headers if name == b"authorization"]
+    if len(given) > 1:
+        return Refused(why=Why.INVALID_REQUEST, detail="Send one Authorization header, not several.")
+    if not given:
+        return None
+    scheme, _, value = given[0].decode("latin-1").partition(" ")
+    return Credential(scheme.lower(), value.strip())
+
+
+def _query(raw: bytes) -> dict[str, str]:
+    """Read a query string; where a name stands twice the request is refused by what reads it."""
+    if not raw:
+        return {}
+    pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
+    query = dict(pairs)
+    if len(query) < len(pairs):
+        raise UnfitError("/", "Give each query parameter once.")
+    return query
+
+
+async def _read(body: Body[Any], scope: Scope, receive: Receive) -> Any:  # noqa: ANN401  # the declared body or Refused
+    if scope["method"] in {"GET", "HEAD"}:
+        return _NOTHING
+    raw = await _collect(scope, receive)
+    if raw is None:
+        return Refused(why=Why.PAYLOAD_TOO_LARGE)
+    if raw and not _is_json(scope["headers"]):
+        return Refused(why=Why.UNSUPPORTED_MEDIA_TYPE)
+    return body.read(raw or b"{}")
+
+
+async def _collect(scope: Scope, receive: Receive) -> bytes | None:
+    """Return the bytes of the body, or None as soon as they are too many."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > MAX_BYTES:
+            return None
+    message = await receive()
+    raw: bytes = message.get("body", b"")
+    while message.get("more_body") and len(raw) <= MAX_BYTES:
+        message = await receive()
+        raw += message.get("body", b"")
+    whole = message["type"] == "http.request" and len(raw) <= MAX_BYTES
+    return raw if whole else None
+
+
+def _is_json(headers: list[tuple[bytes, bytes]]) -> bool:
+    for name, value in headers:
+        if name == b"content-type":
+            return value.split(b";")[0].strip().lower() == b"application/json"
+    return False

@@ -1,0 +1,36 @@
+"""Who is calling, as the gate has judged it once for this request."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Where a request came from, as far as that can be trusted."""
+
+    ip: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A signed-in user, with what their access token proves at this moment."""
+
+    uid: str
+    name: str
+    session: str
+    roles: tuple[str, ...]
+    mfa: bool
+    """Whether the account has a second factor."""
+    fresh: bool
+    """Proof no older than ten minutes at the account's strongest level."""
+    newcomer: bool
+    """Registered less than ten minutes ago and without any secret yet."""
+    trusted: bool
+    """Holds a trusted role and proved it at the account's strongest level."""
+    must_enroll: bool
+    """Policy demands a second factor that this user does not have yet."""
+
+    @property
+    def level(self) -> str:
+        """The `acr` of this account's strongest proof."""
+        return "aal2" if self.mfa else "aal1"

@@ -1,0 +1,31 @@
+"""Opaque tokens: 256 random bits behind a prefix that says what they are, kept only as digests."""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from typing import Final, NewType
+
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.ids import Randomness
+
+Digest = NewType("Digest", bytes)
+"""SHA-256 of an opaque token: enough at 256 random bits, and one index look-up finds it."""
+
+REFRESH: Final = "spr_"
+CHALLENGE: Final = "spc_"
+
+_BYTES: Final = 32
+
+
+def new_token(prefix: str, randomness: Randomness) -> Hidden[str]:
+    """Make a token of this kind with 256 random bits."""
+    return written(prefix, randomness(_BYTES))
+
+
+def written(prefix: str, bits: bytes) -> Hidden[str]:
+    """Write 32 bytes as a token of this kind."""
+    return Hidden(prefix + urlsafe_b64encode(bits).rstrip(b"=").decode())
+
+
+def digest_of(token: Hidden[str]) -> Digest:
+    """Return what the database keeps of a token."""
+    return Digest(hashlib.sha256(token.reveal().encode()).digest())

@@ -1,0 +1,32 @@
+"""Text that came from outside: the checks that every field shares."""
+
+import re
+from typing import Final
+
+MAX_FIELD_BYTES: Final = 4096
+
+# C0, C1, DEL, line and paragraph separators, and what turns the direction of writing (Trojan Source).
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class UnfitError(ValueError):
+    """A value from outside does not fit its field. `pointer` names the field, the text says what to do."""
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        super().__init__(detail)
+        self.pointer = pointer
+        self.detail = detail
+
+
+def bounded(pointer: str, text: str) -> str:
+    """Return `text` if it is at most 4 KiB in UTF-8, else raise `UnfitError`. api.md section 1."""
+    if len(text) > MAX_FIELD_BYTES or len(text.encode()) > MAX_FIELD_BYTES:
+        raise UnfitError(pointer, "A text field holds at most 4096 bytes.")
+    return text
+
+
+def printable(pointer: str, text: str) -> str:
+    """Return `text` if it is bounded and has no control characters, else raise `UnfitError`."""
+    if _UNPRINTABLE.search(bounded(pointer, text)):
+        raise UnfitError(pointer, "Control characters are not allowed here.")
+    return text

@@ -1,0 +1,107 @@
+"""The vault: seals what must be read back, derives what must not be stored.
+
+A sealed value is ``version | key id | salt | nonce | ciphertext and tag``. The key is HKDF-SHA-256 of a ring
+key and the salt, the cipher AES-256-GCM. The place of a value (table, column, user, row) is its associated
+data, so that a value moved elsewhere does not open.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.ids import Randomness
+
+VERSION: Final = b"\x01"
+KEY_ID_BYTES: Final = 8
+_SALT_BYTES: Final = 16
+_NONCE_BYTES: Final = 12
+_SALT_AT: Final = 1 + KEY_ID_BYTES
+_NONCE_AT: Final = _SALT_AT + _SALT_BYTES
+_TEXT_AT: Final = _NONCE_AT + _NONCE_BYTES
+
+
+class DoesNotOpenError(Exception):
+    """A sealed value was altered, moved to another place, or names a key that the ring does not hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """Keys for one purpose. The active one seals; all of them open."""
+
+    name: str
+    active: str
+    keys: Mapping[str, Hidden[bytes]]
+
+    def key(self, key_id: str) -> Hidden[bytes]:
+        """Return a key by its id. Raises `DoesNotOpenError` if the ring does not hold it."""
+        try:
+            return self.keys[key_id]
+        except KeyError:
+            message = f"key {key_id} is not in the {self.name} ring: put its key file back"
+            raise DoesNotOpenError(message) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a sealed value lives. It opens nowhere else."""
+
+    table: str
+    column: str
+    user: str
+    row: str
+
+    def bound(self) -> bytes:
+        """Return the associated data of this place. No part can hold the separator."""
+        return "\x1f".join((self.table, self.column, self.user, self.row)).encode()
+
+
+class Vault:
+    """Seals and derives under the key rings. Holds no state but the keys."""
+
+    def __init__(self, sealing: Ring, pepper: Ring, randomness: Randomness) -> None:
+        self._sealing = sealing
+        self._pepper = pepper
+        self._randomness = randomness
+
+    def seal(self, value: Hidden[bytes], place: Place) -> bytes:
+        """Encrypt a value for one place."""
+        key_id = self._sealing.active
+        salt, nonce = self._randomness(_SALT_BYTES), self._randomness(_NONCE_BYTES)
+        head = VERSION + bytes.fromhex(key_id) + salt + nonce
+        cipher = _cipher(self._sealing.key(key_id), salt)
+        return head + cipher.encrypt(nonce, value.reveal(), head[:_SALT_AT] + place.bound())
+
+    def open(self, sealed: bytes, place: Place) -> Hidden[bytes]:
+        """Decrypt a value that was sealed for this place. Raises `DoesNotOpenError`."""
+        head, salt = sealed[:_SALT_AT], sealed[_SALT_AT:_NONCE_AT]
+        nonce, text = sealed[_NONCE_AT:_TEXT_AT], sealed[_TEXT_AT:]
+        if sealed[:1] != VERSION or not text:
+            message = f"{place.table}.{place.column}: not a sealed value of a version known here"
+            raise DoesNotOpenError(message)
+        cipher = _cipher(self._sealing.key(head[1:].hex()), salt)
+        try:
+            return Hidden(cipher.decrypt(nonce, text, head + place.bound()))
+        except InvalidTag:
+            message = f"{place.table}.{place.column} of row {place.row}: altered, or moved from another place"
+            raise DoesNotOpenError(message) from None
+
+    @property
+    def pepper_id(self) -> str:
+        """The id of the pepper key that new digests are made with."""
+        return self._pepper.active
+
+    def peppered(self, key_id: str, purpose: str, value: bytes) -> bytes:
+        """Return HMAC-SHA-256 of a value under a pepper key and a purpose, so that no purpose serves another."""
+        key = self._pepper.key(key_id).reveal()
+        return hmac.digest(key, purpose.encode() + b"\x1f" + value, "sha256")
+
+
+def _cipher(key: Hidden[bytes], salt: bytes) -> AESGCM:
+    return AESGCM(HKDF(SHA256(), 32, salt, b"sallyport seal").derive(key.reveal()))

@@ -1,0 +1,1 @@
+"""The login story: register, begin, answer, elevate; and the very first start."""

@@ -1,0 +1,1 @@
+"""The use cases of login, one file each."""

@@ -1,0 +1,116 @@
+"""Registering: anyone where that is open, else a trusted role for another."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sallyport.authenticators.password import store as passwords
+from sallyport.authenticators.password.flow import PasswordPolicy, bearer
+from sallyport.authenticators.password.hashing import Hashing, Kept
+from sallyport.kernel.caller import Caller, Client
+from sallyport.kernel.clock import Clock
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.ids import Ids
+from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
+from sallyport.sessions.flow.keeper import DEAD, SessionKeeper
+from sallyport.sessions.rules import NOTHING, PASSWORD
+from sallyport.store.work import Rows, Work
+from sallyport.users import store as users
+from sallyport.users.rules import Email, Name, User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A wish for a new account."""
+
+    name: Name
+    email: Email | None
+    first_name: str | None
+    last_name: str | None
+    phone: str | None
+    disabled: bool
+    password: Hidden[str] | None
+    forbidden: Callable[[User], str | None]
+    """Names the first known field that the body would set and the caller may not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A new account; tokens only for one who registered alone."""
+
+    user: User
+    granted: Granted | None
+
+
+class Register:
+    """Makes an account."""
+
+    def __init__(
+        self,
+        *,
+        work: Work,
+        hashing: Hashing,
+        policy: PasswordPolicy,
+        keeper: SessionKeeper,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._work = work
+        self._hashing = hashing
+        self._policy = policy
+        self._keeper = keeper
+        self._clock = clock
+        self._ids = ids
+
+    async def __call__(self, desk: Caller | None, wish: Registration, client: Client) -> Registered | Refused:
+        """Return the new user. `desk` is the trusted caller who makes the account for another."""
+        user = self._user(wish)
+        if field := wish.forbidden(user):
+            return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{field}")
+        if await self._work.read(lambda rows: users.name_taken(rows, wish.name)):
+            return Refused(why=Why.NAME_TAKEN, pointer="/name")
+        if wish.password and (refused := self._policy.judge(wish.password, bearer(user), "/password")):
+            return refused
+        kept = await self._kept(user, wish.password)
+        recorded = await self._work(lambda rows: self._record(rows, desk, user, kept, client))
+        if isinstance(recorded, Refused):
+            return recorded
+        return Registered(user=user, granted=recorded() if recorded else None)
+
+    async def _kept(self, user: User, password: Hidden[str] | None) -> Kept | None:
+        if password is None:
+            return None
+        uid = self._ids.new()
+        return Kept(user=user.uid, uid=uid, hash_sealed=await self._hashing.sealed(password, user.uid, uid))
+
+    def _record(
+        self, rows: Rows, desk: Caller | None, user: User, kept: Kept | None, client: Client
+    ) -> Tokens | Refused | None:
+        if desk and not self._keeper.stands(rows, desk):
+            return DEAD
+        if not users.insert(rows, user):
+            return Refused(why=Why.NAME_TAKEN, pointer="/name")
+        if kept:
+            passwords.insert(rows, kept, None, user.created_at)
+        if desk:
+            return None
+        return self._keeper.open(rows, user.uid, PASSWORD if kept else NOTHING, client)
+
+    def _user(self, wish: Registration) -> User:
+        now = self._clock.now()
+        return User(
+            uid=self._ids.new(),
+            name=wish.name.shown,
+            name_key=wish.name.key,
+            email=wish.email.shown if wish.email else None,
+            email_key=wish.email.key if wish.email else None,
+            verified=False,
+            first_name=wish.first_name,
+            last_name=wish.last_name,
+            phone=wish.phone,
+            roles=(),
+            disabled=wish.disabled,
+            mfa=False,
+            created_at=now,
+            modified_at=now,
+            version=0,
+        )

@@ -1,0 +1,135 @@
+"""Opening, renewing and ending sessions inside other rooms' units of work."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sallyport.kernel.caller import Caller, Client
+from sallyport.kernel.clock import Clock
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.ids import Ids, Randomness
+from sallyport.kernel.opaque import REFRESH, digest_of, new_token
+from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
+from sallyport.kernel.policy import Policy
+from sallyport.sessions import store
+from sallyport.sessions.mint import Mint, Profile
+from sallyport.sessions.rules import PASSWORD, Limits, Proven, Session, ends_at
+from sallyport.store.work import Rows
+
+EndChallenges = Callable[[Rows, str], None]
+"""Ends the open challenges of a user; they live on the floor of login."""
+
+DEAD: Final = Refused(why=Why.INVALID_TOKEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetimes:
+    """How long sessions live, by role."""
+
+    ordinary: Limits
+    trusted: Limits
+    policy: Policy
+
+    def of(self, roles: tuple[str, ...]) -> Limits:
+        """Return the limits of a holder of these roles."""
+        return self.trusted if self.policy.trusts(roles) else self.ordinary
+
+
+class SessionKeeper:
+    """Opens, renews and ends sessions inside other rooms' units of work, and mints their tokens after the commit."""
+
+    def __init__(
+        self,
+        *,
+        mint: Mint,
+        lifetimes: Lifetimes,
+        end_challenges: EndChallenges,
+        clock: Clock,
+        ids: Ids,
+        randomness: Randomness,
+    ) -> None:
+        self.end_challenges = end_challenges
+        self._mint = mint
+        self._lifetimes = lifetimes
+        self._clock = clock
+        self._ids = ids
+        self._randomness = randomness
+
+    def open(self, rows: Rows, user: str, proven: Proven, client: Client) -> Tokens:
+        """Open a session for what was just proven. The unit has made sure that the user is there and not disabled."""
+        now = self._clock.now()
+        session = Session(
+            uid=self._ids.new(),
+            user=user,
+            proven=proven,
+            auth_time=now,
+            created_at=now,
+            last_used_at=now,
+            ip=client.ip,
+            user_agent=client.user_agent,
+        )
+        store.insert(rows, session)
+        return self._with_new_token(rows, session)
+
+    def renew(self, rows: Rows, caller: Caller, proven: Proven | None) -> Tokens:
+        """Give the caller's session new tokens; those before are retired. A new proof is written if there is one.
+
+        The unit has made sure that the session `stands`.
+        """
+        now = self._clock.now()
+        if proven is not None:
+            store.proven_now(rows, caller.session, proven, now)
+        store.retire_tokens(rows, caller.session, now)
+        session = store.find(rows, caller.session)
+        if session is None:
+            message = "a session is renewed only where it stands"
+            raise LookupError(message)
+        return self._with_new_token(rows, session)
+
+    def stands(self, rows: Rows, caller: Caller) -> bool:
+        """Tell whether the caller's session still stands inside this unit, with MFA as the gate saw it."""
+        return store.stands(rows, caller.session, caller.uid, mfa=caller.mfa)
+
+    def end_all(self, rows: Rows, uid: str) -> None:
+        """End every session and every open challenge of a user."""
+        self.end_challenges(rows, uid)
+        store.end_others(rows, uid, "")
+
+    def end_others(self, rows: Rows, uid: str, caller: Caller) -> None:
+        """End every session of a user but the caller's own, and every open challenge."""
+        self.end_challenges(rows, uid)
+        store.end_others(rows, uid, caller.session)
+
+    def lower(self, rows: Rows, caller: Caller) -> None:
+        """Let the caller's session go on at what a password proves."""
+        store.lower(rows, caller.session, PASSWORD)
+
+    def tokens(self, session: Session, owner: store.Owner, refresh: Hidden[str]) -> Tokens:
+        """Return what mints the tokens of a session, once its unit is committed."""
+
+        def granted() -> Granted:
+            profile = Profile(uid=session.user, name=owner.name, roles=owner.roles, verified=owner.verified)
+            access = self._mint.access(session, profile, self._lifetimes.of(owner.roles))
+            return Granted(
+                access=access.token,
+                expires_in=access.expires_in,
+                refresh=refresh,
+                user=session.user,
+                mfa=owner.mfa,
+                codes_left=owner.codes_left,
+            )
+
+        return granted
+
+    def is_alive(self, session: Session, roles: tuple[str, ...]) -> bool:
+        """Tell whether a session has not ended by itself."""
+        return self._clock.now() < ends_at(session, self._lifetimes.of(roles))
+
+    def _with_new_token(self, rows: Rows, session: Session) -> Tokens:
+        owner = store.owner(rows, session.user)
+        if owner is None:
+            message = "a session is opened only for a user who is there and not disabled"
+            raise LookupError(message)
+        refresh = new_token(REFRESH, self._randomness)
+        store.add_token(rows, digest_of(refresh), session.uid, self._clock.now())
+        return self.tokens(session, owner, refresh)

@@ -1,0 +1,67 @@
+"""Listing and ending sessions, and sweeping out those that ended by themselves."""
+
+from typing import Final
+
+from sallyport.kernel.caller import Caller
+from sallyport.kernel.clock import Clock
+from sallyport.kernel.outcomes import Refused, Why
+from sallyport.sessions import store
+from sallyport.sessions.flow.keeper import DEAD, SessionKeeper
+from sallyport.sessions.rules import Session
+from sallyport.store.work import Rows, Work
+from sallyport.users import store as users
+
+_SWEPT_AT_ONCE: Final = 500
+
+
+class ManageSessions:
+    """Lists and ends the sessions of a user."""
+
+    def __init__(self, work: Work, keeper: SessionKeeper) -> None:
+        self._work = work
+        self._keeper = keeper
+
+    async def all(self, uid: str) -> list[Session]:
+        """Return the sessions of a user that stand, oldest first."""
+
+        def unit(rows: Rows) -> list[Session]:
+            roles = users.roles_of(rows, uid) or ()
+            return [found for found in store.of_user(rows, uid) if self._keeper.is_alive(found, roles)]
+
+        return await self._work.read(unit)
+
+    async def end(self, caller: Caller, uid: str, session: str) -> Refused | None:
+        """End one session of a user; None when it is done."""
+
+        def unit(rows: Rows) -> Refused | None:
+            if not self._keeper.stands(rows, caller):
+                return DEAD
+            return None if store.end(rows, session, uid) else Refused(why=Why.NOT_FOUND)
+
+        return await self._work(unit)
+
+    async def end_others(self, caller: Caller, uid: str) -> Refused | None:
+        """End all sessions of a user but the caller's own; None when it is done."""
+
+        def unit(rows: Rows) -> Refused | None:
+            if not self._keeper.stands(rows, caller):
+                return DEAD
+            self._keeper.end_others(rows, uid, caller)
+            return None
+
+        return await self._work(unit)
+
+
+class SweepSessions:
+    """Erases, a few at a time, what ended by itself."""
+
+    def __init__(self, work: Work, clock: Clock, longest_idle: int) -> None:
+        self._work = work
+        self._clock = clock
+        self._longest_idle = longest_idle
+
+    async def __call__(self) -> None:
+        """Erase until nothing is left. Short units, so that nobody waits behind them."""
+        before = self._clock.now() - self._longest_idle
+        while await self._work(lambda rows: store.sweep(rows, before, _SWEPT_AT_ONCE)) == _SWEPT_AT_ONCE:
+            pass

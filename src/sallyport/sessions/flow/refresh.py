@@ -1,0 +1,75 @@
+"""Rotating refresh tokens."""
+
+from dataclasses import replace
+from typing import Final
+
+from sallyport.kernel.clock import Clock
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.ids import Randomness
+from sallyport.kernel.opaque import REFRESH, digest_of, written
+from sallyport.kernel.outcomes import Granted, Refused, Tokens
+from sallyport.kernel.vault import KEY_ID_BYTES, Vault
+from sallyport.sessions import store
+from sallyport.sessions.flow.keeper import DEAD, SessionKeeper
+from sallyport.sessions.rules import Session, Turn, turn
+from sallyport.store.work import Rows, Work
+
+_SALT_BYTES: Final = 16
+
+
+class Refresh:
+    """Rotates a refresh token."""
+
+    def __init__(
+        self, *, work: Work, keeper: SessionKeeper, vault: Vault, clock: Clock, randomness: Randomness
+    ) -> None:
+        self._work = work
+        self._keeper = keeper
+        self._vault = vault
+        self._clock = clock
+        self._randomness = randomness
+
+    async def __call__(self, token: Hidden[str]) -> Granted | Refused:
+        """Spend the token and return its successor with a new access token of the same proof."""
+        tokens = await self._work(lambda rows: self._record(rows, token))
+        return tokens if isinstance(tokens, Refused) else tokens()
+
+    def _record(self, rows: Rows, token: Hidden[str]) -> Tokens | Refused:
+        now, digest = self._clock.now(), digest_of(token)
+        salt = bytes.fromhex(self._vault.pepper_id) + self._randomness(_SALT_BYTES)
+        uid = store.spend_token(rows, digest, salt, now)
+        if uid is None:
+            known = store.token(rows, digest)
+            return DEAD if known is None else self._once_more(rows, token, known, now)
+        live = self._live(rows, uid)
+        if live is None:
+            return DEAD
+        session, owner = live
+        successor = self._successor(token, salt)
+        store.add_token(rows, digest_of(successor), uid, now)
+        store.used(rows, uid, now)
+        return self._keeper.tokens(replace(session, last_used_at=now), owner, successor)
+
+    def _once_more(self, rows: Rows, token: Hidden[str], known: store.Token, now: int) -> Tokens | Refused:
+        successor = self._successor(token, known.salt) if known.salt else token
+        next_one = store.token(rows, digest_of(successor))
+        state = next_one.state if next_one else "spent"
+        live = self._live(rows, known.session)
+        match turn(spent_at=known.spent_at, retired=known.retired, successor=state, now=now):
+            case Turn.AGAIN if live:
+                return self._keeper.tokens(*live, successor)
+            case Turn.STOLEN if live:
+                store.end(rows, known.session, live[0].user)
+        return DEAD
+
+    def _live(self, rows: Rows, uid: str) -> tuple[Session, store.Owner] | None:
+        session = store.find(rows, uid)
+        owner = session and store.owner(rows, session.user)
+        if not session or not owner or not self._keeper.is_alive(session, owner.roles):
+            return None
+        return session, owner
+
+    def _successor(self, token: Hidden[str], salt: bytes) -> Hidden[str]:
+        """Derive the next token from the last one: it is the same for a second try, and stands nowhere."""
+        key_id, value = salt[:KEY_ID_BYTES].hex(), salt + token.reveal().encode()
+        return written(REFRESH, self._vault.peppered(key_id, "refresh successor", value))

@@ -1,0 +1,156 @@
+"""Sessions, tokens and public keys on the wire."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from sallyport.edge.answers import Answer, Ask
+from sallyport.edge.auth_token import AuthToken, auth_token
+from sallyport.edge.endpoint import Endpoint, Fresh, Nothing, Who
+from sallyport.edge.paging import QUERY, page
+from sallyport.kernel.clock import rfc3339
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.outcomes import Refused, Why
+from sallyport.sessions.flow.manage import ManageSessions
+from sallyport.sessions.flow.refresh import Refresh
+from sallyport.sessions.rules import Session, acr, amr
+from sallyport.sessions.signing import SigningKeys
+
+
+class RefreshBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /auth/refresh`."""
+
+    refresh: Annotated[str, Meta(max_length=4096)]
+
+
+class SessionBody(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A session of a user."""
+
+    uid: str
+    date_created: str
+    last_used: str
+    ip: str
+    user_agent: str
+    amr: tuple[str, ...]
+    acr: str
+    current: bool
+
+
+def _session(found: Session, current: str) -> SessionBody:
+    return SessionBody(
+        uid=found.uid,
+        date_created=rfc3339(found.created_at),
+        last_used=rfc3339(found.last_used_at),
+        ip=found.ip,
+        user_agent=found.user_agent,
+        amr=amr(found.proven),
+        acr=acr(found.proven),
+        current=found.uid == current,
+    )
+
+
+class SessionRoutes:
+    """The routes about sessions."""
+
+    def __init__(self, refresh: Refresh, manage: ManageSessions, keys: SigningKeys) -> None:
+        self._refresh = refresh
+        self._manage = manage
+        self._keys = keys
+
+    async def refresh(self, ask: Ask[RefreshBody]) -> Answer | Refused:
+        """Answer `POST /auth/refresh`."""
+        granted = await self._refresh(Hidden(ask.body.refresh))
+        return granted if isinstance(granted, Refused) else Answer(auth_token(granted))
+
+    async def logout(self, ask: Ask[Nothing]) -> Answer | Refused:
+        """Answer `POST /auth/logout`."""
+        return await self._manage.end(ask.me, ask.me.uid, ask.me.session) or Answer(status=204)
+
+    async def show_all(self, ask: Ask[Nothing]) -> Answer | Refused:
+        """Answer `GET /users/{id}/sessions`."""
+        wanted = page(ask.query)
+        found = wanted.cut(await self._manage.all(ask.target), key=lambda session: session.uid)
+        link = wanted.link(ask.path, found[-1].uid, len(found)) if found else ()
+        return Answer([_session(session, ask.me.session) for session in found], headers=link)
+
+    async def end(self, ask: Ask[Nothing]) -> Answer | Refused:
+        """Answer `DELETE /users/{id}/sessions/{sid}`."""
+        return await self._manage.end(ask.me, ask.target, ask.params["sid"]) or Answer(status=204)
+
+    async def end_others(self, ask: Ask[Nothing]) -> Answer | Refused:
+        """Answer `DELETE /users/{id}/sessions`."""
+        return await self._manage.end_others(ask.me, ask.target) or Answer(status=204)
+
+    async def jwks(self, ask: Ask[Nothing]) -> Answer | Refused:  # noqa: ARG002  # every handler is given the request
+        """Answer `GET /.well-known/jwks.json`."""
+        return Answer(self._keys.jwks, headers=(("cache-control", "public, max-age=300"),))
+
+    def endpoints(self) -> list[Endpoint[Any]]:
+        """Declare the routes."""
+        return [
+            Endpoint(
+                method="POST",
+                path="/auth/refresh",
+                summary="Trade a refresh token for its successor",
+                who=Who.ANYONE,
+                body=RefreshBody,
+                handle=self.refresh,
+                answers={200: AuthToken},
+                refusals=frozenset({Why.INVALID_TOKEN}),
+            ),
+            Endpoint(
+                method="POST",
+                path="/auth/logout",
+                summary="End this session",
+                who=Who.SIGNED_IN,
+                body=Nothing,
+                handle=self.logout,
+                answers={204: None},
+                while_unenrolled=True,
+            ),
+            Endpoint(
+                method="GET",
+                path="/users/{id}/sessions",
+                summary="List a user's sessions",
+                handle=self.show_all,
+                answers={200: list[SessionBody]},
+                refusals=frozenset({Why.INVALID_REQUEST}),
+                query=QUERY,
+                who=Who.OWNER_OR_DESK,
+                body=Nothing,
+                while_unenrolled=True,
+            ),
+            Endpoint(
+                method="DELETE",
+                path="/users/{id}/sessions",
+                summary="End all of a user's sessions but this one",
+                handle=self.end_others,
+                answers={204: None},
+                fresh=Fresh.FOR_OTHERS,
+                who=Who.OWNER_OR_DESK,
+                body=Nothing,
+                while_unenrolled=True,
+            ),
+            Endpoint(
+                method="DELETE",
+                path="/users/{id}/sessions/{sid}",
+                summary="End one session",
+                handle=self.end,
+                answers={204: None},
+                refusals=frozenset({Why.NOT_FOUND}),
+                fresh=Fresh.FOR_OTHERS,
+                who=Who.OWNER_OR_DESK,
+                body=Nothing,
+                while_unenrolled=True,
+            ),
+            Endpoint(
+                method="GET",
+                path="/.well-known/jwks.json",
+                summary="The public keys that verify access tokens",
+                who=Who.ANYONE,
+                body=Nothing,
+                handle=self.jwks,
+                answers={200: dict[str, Any]},
+            ),
+        ]

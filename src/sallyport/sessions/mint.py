@@ -1,0 +1,110 @@
+"""The one mint. Every access token of this service is made in `Mint.access`, and read in `Mint.read`."""
+
+from base64 import urlsafe_b64decode
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from sallyport.edge.gate import Claims
+from sallyport.kernel.clock import MINUTE, SECOND, Clock
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.ids import Ids
+from sallyport.sessions.rules import Limits, Session, acr, amr, ends_at
+from sallyport.sessions.signing import SigningKeys, encoded
+
+ACCESS_LIFETIME: Final = 10 * MINUTE
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """The `profile` claim."""
+
+    uid: str
+    name: str
+    roles: tuple[str, ...]
+    verified: bool
+
+
+class AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """The claims of an access token. RFC 9068 2.2, RFC 9470 6."""
+
+    iss: str
+    aud: str
+    sub: str
+    exp: int
+    iat: int
+    jti: str
+    sid: str
+    auth_time: int
+    acr: str
+    amr: tuple[str, ...]
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minted:
+    """An access token and how long it lives, in seconds."""
+
+    token: Hidden[str]
+    expires_in: int
+
+
+class Mint:
+    """Makes and verifies access tokens."""
+
+    def __init__(self, keys: SigningKeys, *, issuer: str, audience: str, clock: Clock, ids: Ids) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._clock = clock
+        self._ids = ids
+        self._encode = msgspec.json.Encoder().encode
+        self._decode = msgspec.json.Decoder(AccessClaims).decode
+
+    def access(self, session: Session, profile: Profile, limits: Limits) -> Minted:
+        """Make an access token that says what was proven in this session, and no more."""
+        now = self._clock.now()
+        expires = min(now + ACCESS_LIFETIME, ends_at(session, limits)) // SECOND
+        claims = AccessClaims(
+            iss=self._issuer,
+            aud=self._audience,
+            sub=session.user,
+            exp=expires,
+            iat=now // SECOND,
+            jti=self._ids.new(),
+            sid=session.uid,
+            auth_time=session.auth_time // SECOND,
+            acr=acr(session.proven),
+            amr=amr(session.proven),
+            profile=profile,
+        )
+        key = self._keys.active
+        message = key.header + b"." + encoded(self._encode(claims))
+        token = message + b"." + encoded(key.sign(message))
+        return Minted(token=Hidden(token.decode()), expires_in=expires - now // SECOND)
+
+    def read(self, token: str) -> Claims | None:
+        """Return the claims of a valid, unexpired access token of this service, else None.
+
+        The header must be, to the byte, one that this service writes: so algorithm, type and key are fixed, and
+        no header from outside is ever interpreted. RFC 8725 3.1, 3.11.
+        """
+        head, _, tail = token.partition(".")
+        payload, _, signature = tail.partition(".")
+        try:
+            key = self._keys.by_header[head.encode("ascii")]
+            raw = _decoded(signature)
+            if raw is None or not key.verify(f"{head}.{payload}".encode("ascii"), raw):
+                return None
+            claims = self._decode(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        except (KeyError, ValueError):
+            return None
+        if claims.iss != self._issuer or claims.aud != self._audience or claims.exp <= self._clock.now() // SECOND:
+            return None
+        return Claims(uid=claims.sub, session=claims.sid, auth_time=claims.auth_time, acr=claims.acr, amr=claims.amr)
+
+
+def _decoded(text: str) -> bytes | None:
+    """Decode base64url, and refuse the other spellings of the same bytes."""
+    raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return raw if encoded(raw).decode() == text else None

@@ -1,0 +1,79 @@
+"""Levels, lifetimes and the rotation of refresh tokens. Values come in, values go out."""
+
+import enum
+from dataclasses import dataclass
+from typing import Final
+
+from sallyport.kernel.clock import SECOND
+
+Proven = tuple[str, ...]
+"""Methods really used in a session, in the words of RFC 8176: `pwd`, `otp`."""
+
+PASSWORD: Final[Proven] = ("pwd",)
+PASSWORD_AND_CODE: Final[Proven] = ("pwd", "otp")
+CODE: Final[Proven] = ("otp",)
+NOTHING: Final[Proven] = ()
+
+_KIND: Final = {"pwd": "knowledge", "otp": "possession"}
+GRACE: Final = 10 * SECOND
+
+
+def amr(proven: Proven) -> Proven:
+    """Return the `amr` claim: `mfa` is there only when two kinds of factor were proven. RFC 8176 2."""
+    return (*proven, "mfa") if _kinds(proven) > 1 else proven
+
+
+def acr(proven: Proven) -> str:
+    """Return the `acr` claim, derived from the factors proven and never stored."""
+    return f"aal{min(_kinds(proven), 2)}"
+
+
+def _kinds(proven: Proven) -> int:
+    return len({_KIND[method] for method in proven})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long a session lives, in microseconds."""
+
+    idle: int
+    absolute: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A session as stored."""
+
+    uid: str
+    user: str
+    proven: Proven
+    auth_time: int
+    created_at: int
+    last_used_at: int
+    ip: str
+    user_agent: str
+
+
+def ends_at(session: Session, limits: Limits) -> int:
+    """Return when a session ends by itself if it is not used again."""
+    return min(session.last_used_at + limits.idle, session.created_at + limits.absolute)
+
+
+class Turn(enum.Enum):
+    """What a refresh token that is not fresh any more means."""
+
+    AGAIN = "the answer was lost: give the same successor again"
+    DEAD = "retired, or its successor was: refuse, and end nothing"
+    STOLEN = "it comes back after its successor was used or its grace is over: end the session"
+
+
+def turn(*, spent_at: int | None, retired: bool, successor: str, now: int) -> Turn:
+    """Judge a refresh token that is known but not live. `successor` is `live`, `spent` or `retired`.
+
+    RFC 9700 4.14.2: reuse of a spent token revokes the family.
+    """
+    if retired or spent_at is None:
+        return Turn.DEAD
+    if now - spent_at > GRACE or successor == "spent":
+        return Turn.STOLEN
+    return Turn.AGAIN if successor == "live" else Turn.DEAD

@@ -1,0 +1,101 @@
+"""The keys that sign access tokens, and their public halves."""
+
+import json
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm
+
+from sallyport.kernel.vault import Ring
+
+TYPE: Final = "at+jwt"  # RFC 9068 2.1
+
+
+class WrongAlgorithmError(Exception):
+    """The signing ring holds keys for another algorithm than the settings name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """One key pair with everything about it that never changes."""
+
+    algorithm: ECAlgorithm | OKPAlgorithm
+    private: Any
+    public: Any
+    header: bytes
+    """The whole JWT header, encoded: a token with any other header is not ours."""
+    jwk: dict[str, Any]
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the JWS signature."""
+        return self.algorithm.sign(message, self.private)
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Tell whether the signature is right."""
+        return self.algorithm.verify(message, self.public, signature)
+
+
+class SigningKeys:
+    """All keys of the ring: the active one signs, each of them verifies and stands in the JWKS."""
+
+    def __init__(self, ring: Ring, algorithm: str) -> None:
+        self.by_header: dict[bytes, SigningKey] = {}
+        for key_id, der in ring.keys.items():
+            key = _signing_key(key_id, der.reveal())
+            self.by_header[key.header] = key
+            if key_id == ring.active:
+                self.active = key
+        if self.active.jwk["alg"] != algorithm:
+            message = (
+                f"the signing ring signs with {self.active.jwk['alg']}, but SALLYPORT_SIGNING_ALGORITHM is "
+                f"{algorithm}: put the setting back"
+            )
+            raise WrongAlgorithmError(message)
+
+    @property
+    def jwks(self) -> dict[str, Any]:
+        """Return the public keys. RFC 7517 5."""
+        return {"keys": [key.jwk for key in self.by_header.values()]}
+
+
+def draw_key(algorithm: str) -> bytes:
+    """Make a private key for `ES256` or `EdDSA`, as DER PKCS#8."""
+    key = generate_private_key(SECP256R1()) if algorithm == "ES256" else Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def encoded(raw: bytes) -> bytes:
+    """Return base64url without padding. RFC 7515 2."""
+    return urlsafe_b64encode(raw).rstrip(b"=")
+
+
+def _signing_key(key_id: str, der: bytes) -> SigningKey:
+    private = load_der_private_key(der, None)
+    algorithm: ECAlgorithm | OKPAlgorithm
+    match private:
+        case EllipticCurvePrivateKey():
+            name, algorithm = "ES256", ECAlgorithm(ECAlgorithm.SHA256)
+            jwk = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
+        case Ed25519PrivateKey():
+            name, algorithm = "EdDSA", OKPAlgorithm()
+            jwk = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)
+        case _:
+            message = f"key {key_id} of the signing ring is of a kind that signs nothing here"
+            raise WrongAlgorithmError(message)
+    header = {"alg": name, "kid": key_id, "typ": TYPE}
+    jwk |= {"kid": key_id, "alg": name, "use": "sig"}
+    compact = json.dumps(header, separators=(",", ":")).encode()
+    return SigningKey(algorithm, private, private.public_key(), encoded(compact), jwk)

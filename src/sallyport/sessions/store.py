@@ -1,0 +1,210 @@
+"""Sessions and refresh tokens in the database."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from sallyport.kernel.opaque import Digest
+from sallyport.sessions.rules import Proven, Session
+from sallyport.store.work import Row, Rows, Sql
+
+_FIELDS: Final = "id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent"
+INSERT = Sql(
+    """INSERT INTO sessions (id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent)
+       VALUES (:uid, :user, :proven, :auth_time, :created_at, :last_used_at, :ip, :user_agent)"""
+)
+FIND = Sql(f"SELECT {_FIELDS} FROM sessions WHERE id = :uid")  # noqa: S608  # constants of this file, no input
+STANDS = Sql(
+    """SELECT 1 FROM sessions JOIN users ON users.id = sessions.user_id
+       WHERE sessions.id = :uid AND users.id = :user AND users.disabled_at IS NULL
+         AND (users.mfa_since IS NOT NULL) = :mfa"""
+)
+STANDING = Sql(
+    """SELECT sessions.id, user_id, proven, auth_time, sessions.created_at, last_used_at, ip, user_agent,
+              name, roles, mfa_since
+       FROM sessions JOIN users ON users.id = sessions.user_id
+       WHERE sessions.id = :uid AND disabled_at IS NULL"""
+)
+OF_USER = Sql(
+    f"SELECT {_FIELDS} FROM sessions WHERE user_id = :user ORDER BY id"  # noqa: S608  # as above
+)
+USED = Sql("UPDATE sessions SET last_used_at = :now WHERE id = :uid")
+PROVEN_NOW = Sql("UPDATE sessions SET proven = :proven, auth_time = :now, last_used_at = :now WHERE id = :uid")
+PROVEN = Sql("UPDATE sessions SET proven = :proven WHERE id = :uid")
+END = Sql("DELETE FROM sessions WHERE id = :uid AND user_id = :user")
+END_OTHERS = Sql("DELETE FROM sessions WHERE user_id = :user AND id <> :keep")
+SWEEP = Sql(
+    """DELETE FROM sessions WHERE id IN
+       (SELECT id FROM sessions WHERE last_used_at < :idle_before ORDER BY last_used_at LIMIT :most)"""
+)
+# What a token says of its owner, and what an answer says beside it.
+OWNER = Sql(
+    """SELECT name, roles, verified_at, mfa_since,
+              (SELECT count(*) FROM backup_codes WHERE backup_codes.user_id = users.id AND spent_at IS NULL)
+       FROM users WHERE id = :uid AND disabled_at IS NULL"""
+)
+
+ADD_TOKEN = Sql("INSERT INTO refresh_tokens (token_digest, session_id, created_at) VALUES (:digest, :session, :now)")
+SPEND_TOKEN = Sql(
+    """UPDATE refresh_tokens SET spent_at = :now, successor_salt = :salt
+       WHERE token_digest = :digest AND spent_at IS NULL AND retired_at IS NULL
+       RETURNING session_id"""
+)
+TOKEN = Sql("SELECT session_id, spent_at, retired_at, successor_salt FROM refresh_tokens WHERE token_digest = :digest")
+RETIRE_TOKENS = Sql(
+    """UPDATE refresh_tokens SET retired_at = :now
+       WHERE session_id = :session AND spent_at IS NULL AND retired_at IS NULL"""
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The user behind a session."""
+
+    name: str
+    roles: tuple[str, ...]
+    verified: bool
+    mfa: bool
+    codes_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A refresh token that is not live any more."""
+
+    session: str
+    spent_at: int | None
+    retired: bool
+    salt: bytes
+
+    @property
+    def state(self) -> str:
+        """Return `live`, `spent` or `retired`."""
+        if self.spent_at is not None:
+            return "spent"
+        return "retired" if self.retired else "live"
+
+
+def insert(rows: Rows, session: Session) -> None:
+    """Write a session."""
+    rows.change(
+        INSERT,
+        uid=session.uid,
+        user=session.user,
+        proven=" ".join(session.proven),
+        auth_time=session.auth_time,
+        created_at=session.created_at,
+        last_used_at=session.last_used_at,
+        ip=session.ip,
+        user_agent=session.user_agent,
+    )
+
+
+def find(rows: Rows, uid: str) -> Session | None:
+    """Return a session."""
+    row = rows.one(FIND, uid=uid)
+    return _session(row) if row else None
+
+
+def stands(rows: Rows, uid: str, user: str, *, mfa: bool) -> bool:
+    """Tell whether a session is still there, its user not disabled, and MFA as it was seen."""
+    return rows.one(STANDS, uid=uid, user=user, mfa=mfa) is not None
+
+
+def standing(rows: Rows, uid: str) -> tuple[Session, Owner] | None:
+    """Return a session of a user who is not disabled, with its owner; codes are not counted here."""
+    row = rows.one(STANDING, uid=uid)
+    if row is None:
+        return None
+    owner = Owner(name=row[8], roles=_roles(row[9]), verified=False, mfa=row[10] is not None, codes_left=0)
+    return _session(row), owner
+
+
+def owner(rows: Rows, uid: str) -> Owner | None:
+    """Return the owner of a session, if not disabled."""
+    row = rows.one(OWNER, uid=uid)
+    return (
+        Owner(
+            name=row[0],
+            roles=_roles(row[1]),
+            verified=row[2] is not None,
+            mfa=row[3] is not None,
+            codes_left=row[4],
+        )
+        if row
+        else None
+    )
+
+
+def of_user(rows: Rows, user: str) -> list[Session]:
+    """Return all sessions of a user, oldest first."""
+    return [_session(row) for row in rows.all(OF_USER, user=user)]
+
+
+def used(rows: Rows, uid: str, now: int) -> None:
+    """Note that a session was used."""
+    rows.change(USED, uid=uid, now=now)
+
+
+def proven_now(rows: Rows, uid: str, proven: Proven, now: int) -> None:
+    """Write a fresh proof into a session."""
+    rows.change(PROVEN_NOW, uid=uid, proven=" ".join(proven), now=now)
+
+
+def lower(rows: Rows, uid: str, proven: Proven) -> None:
+    """Take from a session what is proven no more; its `auth_time` stays."""
+    rows.change(PROVEN, uid=uid, proven=" ".join(proven))
+
+
+def end(rows: Rows, uid: str, user: str) -> bool:
+    """End one session of a user, tokens and all."""
+    return bool(rows.change(END, uid=uid, user=user))
+
+
+def end_others(rows: Rows, user: str, keep: str) -> None:
+    """End all sessions of a user but one; an empty `keep` ends them all."""
+    rows.change(END_OTHERS, user=user, keep=keep)
+
+
+def sweep(rows: Rows, idle_before: int, most: int) -> int:
+    """Erase sessions that ended by themselves; returns how many."""
+    return rows.change(SWEEP, idle_before=idle_before, most=most)
+
+
+def add_token(rows: Rows, digest: Digest, session: str, now: int) -> None:
+    """Write a refresh token."""
+    rows.change(ADD_TOKEN, digest=digest, session=session, now=now)
+
+
+def spend_token(rows: Rows, digest: Digest, salt: bytes, now: int) -> str | None:
+    """Spend a live refresh token; returns its session. One write, and its outcome is the answer."""
+    row = rows.one(SPEND_TOKEN, digest=digest, salt=salt, now=now)
+    return str(row[0]) if row else None
+
+
+def token(rows: Rows, digest: Digest) -> Token | None:
+    """Return what is known of a refresh token."""
+    row = rows.one(TOKEN, digest=digest)
+    return Token(session=row[0], spent_at=row[1], retired=row[2] is not None, salt=row[3] or b"") if row else None
+
+
+def retire_tokens(rows: Rows, session: str, now: int) -> None:
+    """Retire the live refresh tokens of a session: its level has changed."""
+    rows.change(RETIRE_TOKENS, session=session, now=now)
+
+
+def _session(row: Row) -> Session:
+    return Session(
+        uid=row[0],
+        user=row[1],
+        proven=tuple(row[2].split()),
+        auth_time=row[3],
+        created_at=row[4],
+        last_used_at=row[5],
+        ip=row[6],
+        user_agent=row[7],
+    )
+
+
+def _roles(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))

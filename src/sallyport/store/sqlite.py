@@ -1,0 +1,194 @@
+"""The SQLite runner: one writer thread that commits groups, and a read-only connection beside it.
+
+Whatever units wait are run in one transaction, each in its savepoint, and one commit answers them all.
+Meanwhile new units pile up in the event loop: the slower the disk, the larger the group.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Final, TypeVar
+
+from sallyport.store.work import Row, Sql, StorageUnavailableError, Unit, Value
+
+T = TypeVar("T")
+
+_LONGEST_WAIT_MS: Final = 1_000
+# 16,000 pages are 64 MiB of log: rarer checkpoints took the p99 of a commit from 8 ms to under 3.
+_WRITER_PRAGMAS: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA busy_timeout = {_LONGEST_WAIT_MS}",
+    "PRAGMA wal_autocheckpoint = 16000",
+    "PRAGMA secure_delete = FAST",
+)
+_READER_PRAGMAS: Final = ("PRAGMA query_only = ON", f"PRAGMA busy_timeout = {_LONGEST_WAIT_MS}")
+
+
+class SqliteRows:
+    """Rows over one connection."""
+
+    __slots__ = ("_execute",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+
+    def one(self, sql: Sql, **values: Value) -> Row | None:
+        """Return the first row, or None."""
+        found: list[Row] = self._execute(sql.positional, sql.values(values)).fetchall()
+        return found[0] if found else None
+
+    def all(self, sql: Sql, **values: Value) -> list[Row]:
+        """Return all rows."""
+        return self._execute(sql.positional, sql.values(values)).fetchall()
+
+    def change(self, sql: Sql, **values: Value) -> int:
+        """Run a write and return how many rows it met."""
+        return self._execute(sql.positional, sql.values(values)).rowcount
+
+
+class _Waiting:
+    """A unit of work in the queue, and later its outcome."""
+
+    __slots__ = ("failure", "future", "outcome", "unit")
+
+    def __init__(self, unit: Unit[Any], future: asyncio.Future[Any]) -> None:
+        self.unit = unit
+        self.future = future
+        self.outcome: Any = None
+        self.failure: Exception | None = None
+
+    def answer(self) -> None:
+        """Hand the outcome over. A caller who left meanwhile gets none; the commit stands."""
+        if self.future.cancelled():
+            return
+        if self.failure is None:
+            self.future.set_result(self.outcome)
+        else:
+            self.future.set_exception(self.failure)
+
+
+class SqliteWork:
+    """Runs units of work on one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = _connect(path, _WRITER_PRAGMAS)
+        self._reader = _connect(path, _READER_PRAGMAS)
+        self._read_rows = SqliteRows(self._reader)
+        self._waiting: list[_Waiting] = []
+        self._in_flight = False
+        self._groups: SimpleQueue[tuple[list[_Waiting], Callable[[], object]] | None] = SimpleQueue()
+        self._thread = Thread(target=self._write_groups, name="sqlite-writer", daemon=True)
+        self._thread.start()
+
+    async def __call__(self, unit: Unit[T]) -> T:
+        """Run a unit that writes, and return its outcome once it is durable."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(unit, future))
+        if not self._in_flight:
+            self._send_group()
+        return await future
+
+    async def read(self, unit: Unit[T]) -> T:
+        """Run a unit that only reads, here in the event loop: 10 µs of work beside 50 of a thread's hop."""
+        try:
+            return unit(self._read_rows)
+        except sqlite3.Error as fault:
+            raise StorageUnavailableError(str(fault)) from fault
+
+    def close(self) -> None:
+        """Commit what waits, then close the file."""
+        self._groups.put(None)
+        self._thread.join()
+        self._writer.close()
+        self._reader.close()
+
+    def _send_group(self) -> None:
+        group, self._waiting = self._waiting, []
+        self._in_flight = True
+        loop = asyncio.get_running_loop()
+        self._groups.put((group, lambda: loop.call_soon_threadsafe(self._answer_group, group)))
+
+    def _answer_group(self, group: list[_Waiting]) -> None:
+        self._in_flight = False
+        if self._waiting:
+            self._send_group()
+        for waiting in group:
+            waiting.answer()
+
+    def _write_groups(self) -> None:
+        rows = SqliteRows(self._writer)
+        while (order := self._groups.get()) is not None:
+            group, done = order
+            try:
+                _run_group(self._writer, rows, group)
+            except sqlite3.Error as fault:
+                _fail_group(self._writer, group, fault)
+            done()
+
+
+def _run_group(connection: sqlite3.Connection, rows: SqliteRows, group: list[_Waiting]) -> None:
+    """Run each unit in its savepoint, and commit once. Raises `sqlite3.Error` if nothing is stored."""
+    connection.execute("BEGIN IMMEDIATE")
+    for waiting in group:
+        connection.execute("SAVEPOINT unit")
+        try:
+            waiting.outcome = waiting.unit(rows)
+        except sqlite3.OperationalError:
+            raise  # the disk or the file, not the unit: the whole group fails
+        except Exception as fault:  # noqa: BLE001  # whatever a unit raises is its caller's, and undoes it alone
+            waiting.failure = fault
+            connection.execute("ROLLBACK TO unit")
+        connection.execute("RELEASE unit")
+    connection.execute("COMMIT")
+
+
+def _fail_group(connection: sqlite3.Connection, group: list[_Waiting], fault: sqlite3.Error) -> None:
+    if connection.in_transaction:
+        connection.rollback()
+    for waiting in group:
+        waiting.failure = StorageUnavailableError(str(fault))
+
+
+def _connect(path: Path, pragmas: tuple[str, ...]) -> sqlite3.Connection:
+    """Open the file for owner's eyes only. Raises `StorageUnavailableError` with what to do."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = sqlite3.connect(
+            path,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+            timeout=_LONGEST_WAIT_MS / 1000,
+        )
+        for pragma in pragmas:
+            connection.execute(pragma)
+    except (OSError, sqlite3.Error) as fault:
+        message = f"can't open the database {path}: {fault}"
+        raise StorageUnavailableError(message) from fault
+    return connection
+
+
+def scalar(path: Path, sql: str) -> Any:  # noqa: ANN401  # one value of whatever type the question has
+    """Ask a database file one question at start, before there is a runner; None where there is no answer."""
+    if not path.exists():
+        return None
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            row = connection.execute(sql).fetchone()
+        except sqlite3.OperationalError as fault:
+            if "no such table" in str(fault):
+                return None
+            message = f"can't read the database {path}: {fault}"
+            raise StorageUnavailableError(message) from fault
+        except sqlite3.DatabaseError as fault:
+            message = f"{path} is not a database of Sallyport: {fault}"
+            raise StorageUnavailableError(message) from fault
+    return row[0] if row else None

@@ -1,0 +1,173 @@
+"""The tables as they stand today. Migrations lead here; a test compares the two.
+
+Columns say how they are kept: ``*_digest`` is only compared, ``*_sealed`` is read back under the key ring.
+Times are microseconds UTC, ids are UUIDv7 in canonical form. Everything of a user goes with the user.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.schema import SchemaItem
+
+metadata = MetaData()
+
+
+def _uid(name: str = "id", *, key: bool = False, index: bool = False) -> Column[str]:
+    return Column(name, String(36), primary_key=key, nullable=False, index=index)
+
+
+def _owner(*, key: bool = False, index: bool = False) -> Column[str]:
+    gone_with_user = ForeignKey("users.id", ondelete="CASCADE")
+    return Column("user_id", String(36), gone_with_user, primary_key=key, nullable=False, index=index)
+
+
+def _moment(name: str, *, known: bool = True) -> Column[int]:
+    return Column(name, BigInteger, nullable=not known)
+
+
+def _resource() -> tuple[SchemaItem, ...]:
+    return (
+        Column("description", Text, nullable=True),
+        _moment("created_at"),
+        _moment("modified_at"),
+        Column("version", Integer, nullable=False),
+        _moment("last_used_at", known=False),
+    )
+
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    _moment("first_start_at"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _uid(key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False, unique=True),
+    Column("email", Text, nullable=True),
+    Column("email_key", Text, nullable=True),
+    # Several accounts may claim an address; one at most has verified it.
+    Column("verified_email_key", Text, nullable=True, unique=True),
+    _moment("verified_at", known=False),
+    Column("first_name", Text, nullable=True),
+    Column("last_name", Text, nullable=True),
+    Column("phone", Text, nullable=True),
+    Column("roles", Text, nullable=False),
+    _moment("disabled_at", known=False),
+    # Says that login demands a second factor; the authenticators themselves stand in `totp`.
+    _moment("mfa_since", known=False),
+    _moment("created_at"),
+    _moment("modified_at"),
+    Column("version", Integer, nullable=False),
+    Index("users_by_creation", "created_at", "id"),
+)
+
+passwords = Table(
+    "passwords",
+    metadata,
+    _owner(key=True),
+    _uid(),
+    Column("hash_sealed", LargeBinary, nullable=False),
+    # Rises with each new password, so that a login that was hashing meanwhile gets nothing.
+    Column("generation", Integer, nullable=False),
+    *_resource(),
+)
+
+totp = Table(
+    "totp",
+    metadata,
+    _owner(key=True),
+    _uid(key=True),
+    Column("seed_sealed", LargeBinary, nullable=False),
+    # RFC 6238 5.2: this step and all before it are spent.
+    Column("last_step", BigInteger, nullable=False),
+    _moment("enrolled_at", known=False),
+    # Both count only while enrollment is pending.
+    _moment("expires_at"),
+    Column("tries_left", Integer, nullable=False),
+    *_resource(),
+    Index(
+        "totp_one_pending",
+        "user_id",
+        unique=True,
+        sqlite_where=text("enrolled_at IS NULL"),
+        postgresql_where=text("enrolled_at IS NULL"),
+    ),
+)
+
+backup_sets = Table(
+    "backup_sets",
+    metadata,
+    _owner(key=True),
+    _uid(),
+    Column("salt", LargeBinary, nullable=False),
+    Column("pepper_id", Text, nullable=False),
+    *_resource(),
+)
+
+backup_codes = Table(
+    "backup_codes",
+    metadata,
+    Column(
+        "user_id",
+        String(36),
+        ForeignKey("backup_sets.user_id", ondelete="CASCADE"),
+        primary_key=True,
+        nullable=False,
+    ),
+    Column("code_digest", LargeBinary, primary_key=True, nullable=False),
+    _moment("spent_at", known=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _uid(key=True),
+    _owner(index=True),
+    # The methods proven, for example "pwd otp"; `acr` and `amr` are derived from it.
+    Column("proven", Text, nullable=False),
+    _moment("auth_time"),
+    _moment("created_at"),
+    _moment("last_used_at"),
+    Column("ip", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Index("sessions_by_last_use", "last_used_at"),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("token_digest", LargeBinary, primary_key=True, nullable=False),
+    Column("session_id", String(36), ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    _moment("created_at"),
+    # Spent by rotation; the successor is derived from the old token and this salt, and never stored.
+    _moment("spent_at", known=False),
+    Column("successor_salt", LargeBinary, nullable=True),
+    # Retired because the level of its session changed.
+    _moment("retired_at", known=False),
+)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("token_digest", LargeBinary, primary_key=True, nullable=False),
+    _owner(index=True),
+    _moment("created_at"),
+    _moment("expires_at"),
+    Column("tries_left", Integer, nullable=False),
+    Index("challenges_by_expiry", "expires_at"),
+)

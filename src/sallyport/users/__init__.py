@@ -1,0 +1,1 @@
+"""Users: a person or machine with an account."""

@@ -1,0 +1,94 @@
+"""What a name, an address and a user are. Values come in, values go out."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from email_validator import EmailNotValidError, validate_email
+from precis_i18n import get_profile
+
+from sallyport.kernel.ids import is_uid
+from sallyport.kernel.text import UnfitError, bounded, printable
+
+LONGEST_NAME: Final = 64
+_PRECIS = get_profile("UsernameCaseMapped")
+_PHONE = re.compile(r"\+?[0-9 ().\-/]*[0-9][0-9 ().\-/]*")
+_FEWEST_PHONE_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A user name, as it was typed and as it is compared."""
+
+    shown: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """An e-mail address, as it was typed and as it is compared."""
+
+    shown: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A user as stored."""
+
+    uid: str
+    name: str
+    name_key: str
+    email: str | None
+    email_key: str | None
+    verified: bool
+    first_name: str | None
+    last_name: str | None
+    phone: str | None
+    roles: tuple[str, ...]
+    disabled: bool
+    mfa: bool
+    created_at: int
+    modified_at: int
+    version: int
+
+
+def name_key(typed: str) -> str | None:
+    """Return how a user name is compared (RFC 8265 UsernameCaseMapped), or None where it can't be one."""
+    try:
+        key: str = _PRECIS.enforce(typed)
+    except UnicodeEncodeError:
+        return None
+    return key if len(key) <= LONGEST_NAME else None
+
+
+def parse_name(typed: str) -> Name:
+    """Read a user name. Raises `UnfitError` for what no name can be, or what looks like another identifier."""
+    key = name_key(printable("/name", typed))
+    if key is None:
+        raise UnfitError("/name", "A name has 1 to 64 letters, digits or signs, and no spaces.")
+    if ":" in key:
+        # RFC 7617 2: user-id and password are split at the first colon.
+        raise UnfitError("/name", "A name can't have a colon.")
+    if "@" in key or is_uid(key) or _looks_like_phone(key):
+        raise UnfitError("/name", "A name can't look like an e-mail address, a phone number or a UUID.")
+    return Name(typed, key)
+
+
+def email_key(typed: str) -> str:
+    """Return how an e-mail address is compared: without regard to case."""
+    return typed.casefold()
+
+
+def parse_email(typed: str) -> Email:
+    """Read an e-mail address. Raises `UnfitError` with what is wrong with it."""
+    try:
+        found = validate_email(bounded("/email", typed), check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError as fault:
+        raise UnfitError("/email", str(fault)) from None
+    return Email(found.normalized, email_key(found.normalized))
+
+
+def _looks_like_phone(key: str) -> bool:
+    digits = sum(character.isdigit() for character in key)
+    return bool(_PHONE.fullmatch(key)) and (key.startswith("+") or digits >= _FEWEST_PHONE_DIGITS)
