@@ -44,7 +44,7 @@ class Phone:
 
     def code(self, steps: int = 0) -> str:
         """Return the code now, or so many steps of 30 seconds later."""
-        return pyotp.TOTP(self.secret).at(self.clock.now() // SECOND, steps)
+        return pyotp.TOTP(self.secret).at(self.clock.now() // SECOND, counter_offset=steps)
 
     def wrong(self) -> str:
         """Return a code that is right nowhere near now."""

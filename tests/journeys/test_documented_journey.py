@@ -27,13 +27,13 @@ async def test_the_documented_requests_work_byte_for_byte(world: World, tool: Ca
 
     jwt = {"authorization": f"jwt {alice.token}"}
     # The documents show a code with a leading zero: begin anew until the phone shows one too.
-    key = ""
+    key, uid = "", ""
     while not key or not code(key).startswith("0"):
         created = await world.call("POST", f"/v1/users/{alice.uid}/secrets", CREATE, headers=jwt)
         assert created.status_code == 200
         assert created.json()["type"] == "mfa"
-        key = created.json()["secret"]["secret"]
-    path = f"/users/{alice.uid}/secrets/{created.json()['uid']}/enroll"
+        key, uid = created.json()["secret"]["secret"], created.json()["uid"]
+    path = f"/users/{alice.uid}/secrets/{uid}/enroll"
     enrolled = await world.call("PUT", path, ENROLL % code(key).encode(), headers=jwt)
     assert enrolled.status_code == 200, enrolled.text
     codes = enrolled.json()["codes"]
