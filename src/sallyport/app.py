@@ -1,9 +1,7 @@
 """The ASGI application: every route, at / and at /v1, and the sweeping beside it."""
 
 import asyncio
-import os
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -13,9 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sallyport.edge.endpoint import Endpoint
 from sallyport.edge.front import Front
 from sallyport.edge.resource import Resource
-from sallyport.settings import Settings, load
+from sallyport.settings import Settings
 from sallyport.store.work import StorageUnavailableError
-from sallyport.wiring import Service, build
+from sallyport.wiring import Service
 
 _SWEEP_SECONDS: Final = 60
 _EXPOSED: Final = ("Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
@@ -48,11 +46,6 @@ class Application:
             await self._sweeper
         self.service.close()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-def create() -> Application:
-    """Build the application from environment and file, for a worker process of `serve`."""
-    return Application(build(load({}, os.environ, Path.cwd())))
 
 
 def _front(service: Service) -> ASGIApp:

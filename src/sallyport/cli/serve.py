@@ -38,13 +38,24 @@ def run(flags: Mapping[str, str]) -> int:
         _tell_password(admin.name, admin.drawn)
     _tell_state(service)
     if settings.workers == 1:
-        # What lives as long as the process is not looked at again by the collector.
-        gc.collect()
-        gc.freeze()
-        return _listen(Application(service), settings)
+        return _listen(_application(service), settings)
     service.close()
     os.environ |= {PREFIX + name.upper(): value for name, value in flags.items()}
-    return _listen("sallyport.app:create", settings, factory=True, workers=settings.workers)
+    return _listen("sallyport.cli.serve:worker", settings, factory=True, workers=settings.workers)
+
+
+def worker() -> Application:
+    """Build the application of one of several processes; the first process has checked and prepared everything."""
+    _log_as_json()
+    return _application(build(load({}, os.environ, Path.cwd())))
+
+
+def _application(service: Service) -> Application:
+    application = Application(service)
+    # What lives as long as the process is not looked at again by the collector.
+    gc.collect()
+    gc.freeze()
+    return application
 
 
 def _listen(app: Any, settings: Settings, **more: Any) -> int:  # noqa: ANN401  # as uvicorn takes them
