@@ -94,9 +94,12 @@ class ReadUsers:
         """Return one user."""
         return await self._work.read(lambda rows: store.find(rows, uid)) or Refused(why=Why.NOT_FOUND)
 
-    async def page(self, *, limit: int, skip: int, sort: str, after: str | None) -> list[User]:
+    async def page(self, *, limit: int, skip: int, sort: str, after: str | None) -> list[User] | Refused:
         """Return a page of users."""
-        return await self._work.read(lambda rows: store.listed(rows, limit=limit, skip=skip, sort=sort, after=after))
+        found = await self._work.read(lambda rows: store.listed(rows, limit=limit, skip=skip, sort=sort, after=after))
+        if found is None:
+            return Refused(why=Why.INVALID_REQUEST, pointer="/after", detail="That user is gone: begin the walk anew.")
+        return found
 
     async def count(self) -> int:
         """Return how many users there are."""

@@ -151,6 +151,8 @@ class Users:
         """Answer `GET /users`."""
         wanted = page(ask.query)
         found = await self._read.page(limit=wanted.limit, skip=wanted.skip, sort=wanted.sort, after=wanted.after)
+        if isinstance(found, Refused):
+            return found
         link = wanted.link(ask.path, found[-1].uid, len(found)) if found else ()
         return Answer([view_for(ask.me, user) for user in found], headers=link)
 

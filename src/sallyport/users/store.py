@@ -130,8 +130,13 @@ def count(rows: Rows) -> int:
     return row[0] if row else 0
 
 
-def listed(rows: Rows, *, limit: int, skip: int, sort: str, after: str | None) -> list[User]:
-    """Return a page of users; `after` begins behind that user in the order of `sort`."""
+def listed(rows: Rows, *, limit: int, skip: int, sort: str, after: str | None) -> list[User] | None:
+    """Return a page of users; `after` begins behind that user in the order of `sort`.
+
+    None where the order needs that user's row, and the user is gone: a walk can't go on from there.
+    """
+    if sort and after and find(rows, after) is None:
+        return None
     if sort == "name":
         found = rows.all(LIST_BY_NAME, after=after, limit=limit, skip=skip)
     elif sort == "-dateCreated":
