@@ -35,6 +35,12 @@ from sallyport.edge.paging import QUERY, page
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.text import UnfitError, printable
 
+_HASHING = (Why.FIELD_FORBIDDEN, Why.PASSWORD_REJECTED, Why.PASSWORD_REQUIRED, Why.OVERLOADED)
+_CREATING = (*_HASHING, Why.ALREADY_EXISTS, Why.LIMIT_REACHED, Why.MFA_NOT_ENABLED)
+_WRONG_CODE = (Why.WRONG_ENROLLMENT_CODE, Why.CODE_OUT_OF_STEP)
+_ENROLLING = (*_WRONG_CODE, Why.NOT_FOUND, Why.ALREADY_ENROLLED, Why.PASSWORD_REQUIRED, Why.OVERLOADED)
+_CHANGING = (*_HASHING, *_ENROLLING, Why.CURRENT_WRONG, Why.VERSION_CONFLICT)
+
 
 class SecretRoutes:
     """Everything below `/users/{id}/secrets`."""
@@ -195,7 +201,7 @@ class SecretRoutes:
                 body=Nothing,
                 handle=self.show_all,
                 answers={200: list[SecretBody]},
-                refusals=frozenset({Why.INVALID_REQUEST}),
+                refusals=(Why.INVALID_REQUEST,),
                 fresh=Fresh.FOR_OTHERS,
                 while_unenrolled=True,
                 query=QUERY,
@@ -219,14 +225,13 @@ class SecretRoutes:
                 body=Nothing,
                 handle=self.show,
                 answers={200: SecretBody},
-                refusals=frozenset({Why.NOT_FOUND}),
+                refusals=(Why.NOT_FOUND,),
                 fresh=Fresh.FOR_OTHERS,
                 while_unenrolled=True,
             ),
         ]
 
     def _writers(self) -> list[Endpoint[Any]]:
-        enrollment = {Why.NOT_FOUND, Why.WRONG_ENROLLMENT_CODE, Why.CODE_OUT_OF_STEP, Why.ALREADY_ENROLLED}
         return [
             Endpoint(
                 method="POST",
@@ -236,17 +241,7 @@ class SecretRoutes:
                 body=NewSecret,
                 handle=self.create,
                 answers={200: SecretBody},
-                refusals=frozenset(
-                    {
-                        Why.FIELD_FORBIDDEN,
-                        Why.PASSWORD_REJECTED,
-                        Why.ALREADY_EXISTS,
-                        Why.PASSWORD_REQUIRED,
-                        Why.LIMIT_REACHED,
-                        Why.MFA_NOT_ENABLED,
-                        Why.OVERLOADED,
-                    }
-                ),
+                refusals=_CREATING,
                 fresh=Fresh.BUT_FIRST_SECRET,
                 while_unenrolled=True,
                 query={"qr": "`svg`: the answer for type `mfa` holds the QR code too"},
@@ -259,17 +254,7 @@ class SecretRoutes:
                 body=SecretChange,
                 handle=self.change,
                 answers={200: SecretBody},
-                refusals=frozenset(
-                    enrollment
-                    | {
-                        Why.FIELD_FORBIDDEN,
-                        Why.PASSWORD_REJECTED,
-                        Why.CURRENT_WRONG,
-                        Why.VERSION_CONFLICT,
-                        Why.PASSWORD_REQUIRED,
-                        Why.OVERLOADED,
-                    }
-                ),
+                refusals=_CHANGING,
                 fresh=Fresh.ALWAYS,
                 while_unenrolled=True,
             ),
@@ -281,7 +266,7 @@ class SecretRoutes:
                 body=EnrollBody,
                 handle=self.enroll,
                 answers={200: SecretBody},
-                refusals=frozenset(enrollment | {Why.PASSWORD_REQUIRED, Why.OVERLOADED}),
+                refusals=_ENROLLING,
                 fresh=Fresh.ALWAYS,
                 while_unenrolled=True,
             ),
@@ -293,7 +278,7 @@ class SecretRoutes:
                 body=Removal,
                 handle=self.remove,
                 answers={204: None},
-                refusals=frozenset({Why.NOT_FOUND, Why.LAST_AUTHENTICATOR}),
+                refusals=(Why.NOT_FOUND, Why.LAST_AUTHENTICATOR),
                 fresh=Fresh.ALWAYS,
                 while_unenrolled=True,
             ),

@@ -50,7 +50,7 @@ class Endpoint(Generic[B]):
     handle: Callable[[Ask[B]], Awaitable[Answer | Refused]]
     answers: Mapping[int, Any]
     """Status to wire type; None for an answer without a body."""
-    refusals: frozenset[Why] = frozenset()
+    refusals: tuple[Why, ...] = ()
     """What the flow behind it may refuse; what gate and body refuse is added by itself."""
     fresh: Fresh = Fresh.NO
     while_unenrolled: bool = False

@@ -48,7 +48,7 @@ def document(endpoints: Iterable[Endpoint[Any]], version: str, server: str) -> d
 
 def refusals(route: Endpoint[Any]) -> frozenset[Why]:
     """Return every refusal of a route: its flow's own, and those of gate and body."""
-    found = set(route.refusals | _ALWAYS)
+    found = set(_ALWAYS.union(route.refusals))
     if route.who is not Who.ANYONE:
         found |= {Why.INVALID_TOKEN, Why.MFA_ENROLLMENT_REQUIRED}
     if route.who not in {Who.ANYONE, Who.VISITOR}:

@@ -25,6 +25,10 @@ from sallyport.users.http import UserBody, UserFields, forbidden, settable, view
 from sallyport.users.rules import Email, parse_name
 
 Field = Annotated[str, Meta(max_length=4096)]
+_REGISTERING: Final = (
+    *(Why.UNAUTHENTICATED, Why.FORBIDDEN, Why.STEP_UP_REQUIRED, Why.FIELD_FORBIDDEN),
+    *(Why.NAME_TAKEN, Why.PASSWORD_REJECTED, Why.OVERLOADED),
+)
 _TOKEN_SCHEMES: Final = ("jwt", "bearer")
 
 
@@ -169,7 +173,7 @@ class LoginRoutes:
 
     def endpoints(self) -> list[Endpoint[Any]]:
         """Declare the routes."""
-        doors = frozenset({Why.INVALID_CREDENTIALS, Why.UNAUTHENTICATED, Why.INVALID_REQUEST, Why.OVERLOADED})
+        doors = (Why.INVALID_CREDENTIALS, Why.UNAUTHENTICATED, Why.OVERLOADED)
         return [
             Endpoint(
                 method="POST",
@@ -179,17 +183,7 @@ class LoginRoutes:
                 body=NewUser,
                 handle=self.register,
                 answers={201: RegisteredBody},
-                refusals=frozenset(
-                    {
-                        Why.UNAUTHENTICATED,
-                        Why.FORBIDDEN,
-                        Why.STEP_UP_REQUIRED,
-                        Why.FIELD_FORBIDDEN,
-                        Why.NAME_TAKEN,
-                        Why.PASSWORD_REJECTED,
-                        Why.OVERLOADED,
-                    }
-                ),
+                refusals=_REGISTERING,
             ),
             Endpoint(
                 method="GET",
@@ -221,7 +215,7 @@ class LoginRoutes:
                 body=CodeBody,
                 handle=self.answer,
                 answers={200: AuthToken},
-                refusals=frozenset({Why.CHALLENGE_INVALID, Why.WRONG_LOGIN_CODE, Why.OVERLOADED}),
+                refusals=(Why.CHALLENGE_INVALID, Why.WRONG_LOGIN_CODE, Why.OVERLOADED),
                 schemes=("challenge",),
             ),
             Endpoint(
@@ -232,7 +226,7 @@ class LoginRoutes:
                 body=ElevateBody,
                 handle=self.elevate,
                 answers={200: AuthToken},
-                refusals=frozenset({Why.INVALID_CREDENTIALS, Why.WRONG_LOGIN_CODE, Why.OVERLOADED}),
+                refusals=(Why.INVALID_CREDENTIALS, Why.WRONG_LOGIN_CODE, Why.OVERLOADED),
                 while_unenrolled=True,
             ),
         ]

@@ -195,7 +195,7 @@ class Users:
                 body=Nothing,
                 handle=self.show_all,
                 answers={200: list[UserBody]},
-                refusals=frozenset({Why.INVALID_REQUEST}),
+                refusals=(Why.INVALID_REQUEST,),
                 query=QUERY,
             ),
             Endpoint(
@@ -215,7 +215,7 @@ class Users:
                 body=Nothing,
                 handle=self.show,
                 answers={200: UserBody},
-                refusals=frozenset({Why.NOT_FOUND}),
+                refusals=(Why.NOT_FOUND,),
                 while_unenrolled=True,
             ),
             Endpoint(
@@ -226,14 +226,7 @@ class Users:
                 body=UserChange,
                 handle=self.change,
                 answers={200: UserBody},
-                refusals=frozenset(
-                    {
-                        Why.STEP_UP_REQUIRED,
-                        Why.FIELD_FORBIDDEN,
-                        Why.VERSION_CONFLICT,
-                        Why.NAME_TAKEN,
-                    }
-                ),
+                refusals=(Why.STEP_UP_REQUIRED, Why.FIELD_FORBIDDEN, Why.VERSION_CONFLICT, Why.NAME_TAKEN),
                 fresh=Fresh.FOR_OTHERS,
                 while_unenrolled=True,
             ),
