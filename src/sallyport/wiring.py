@@ -79,10 +79,11 @@ class Service:
         )
         self.keeper = self._keeper()
         self.gate = Gate(
-            self.mint,
-            SessionReader(self.work, self.keeper, catalog.has_secret),
-            settings.policy,
-            machine.clock,
+            tokens=self.mint,
+            sessions=SessionReader(self.work, self.keeper, catalog.has_secret),
+            policy=settings.policy,
+            clock=machine.clock,
+            registration_open=settings.registration == "open",
         )
         self.passwords = PasswordPolicy(
             shortest=settings.password_min_length, common=frozenset(FREQUENCY_LISTS["passwords"])
@@ -160,7 +161,6 @@ class Service:
             ),
             answer=AnswerChallenge(work=self.work, judge=judge, keeper=self.keeper, clock=self.clock),
             elevate=Elevate(work=self.work, hashing=self.hashing, judge=judge, keeper=self.keeper, clock=self.clock),
-            registration_open=self.settings.registration == "open",
         )
 
     def _users(self) -> Users:

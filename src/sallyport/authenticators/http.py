@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from sallyport.authenticators.backup_codes.flow import RegenerateCodes
-from sallyport.authenticators.codes import parse_code
+from sallyport.authenticators.codes import Code
 from sallyport.authenticators.flow import (
     DescribeAuthenticator,
     Description,
@@ -13,18 +13,23 @@ from sallyport.authenticators.flow import (
     RemoveAuthenticator,
 )
 from sallyport.authenticators.password.flow import ChangePassword, NewPassword, SetPassword
-from sallyport.authenticators.password.rules import parse_password
 from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr, Enroll
 from sallyport.authenticators.wire import (
     TRAITS,
+    Creation,
     EnrollBody,
     MfaValue,
     NewSecret,
     Removal,
+    Rewrite,
     SecretBody,
     SecretChange,
     as_stored,
     first_changed,
+    parse_change,
+    parse_creation,
+    parse_enrollment,
+    parse_removal,
     told,
 )
 from sallyport.edge.answers import Answer, Ask
@@ -32,8 +37,9 @@ from sallyport.edge.auth_token import auth_token
 from sallyport.edge.counts import Count
 from sallyport.edge.endpoint import Endpoint, Fresh, Nothing, Who
 from sallyport.edge.paging import QUERY, page
+from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.outcomes import Refused, Why
-from sallyport.kernel.text import UnfitError, printable
+from sallyport.kernel.text import UnfitError
 
 _HASHING = (Why.FIELD_FORBIDDEN, Why.PASSWORD_REJECTED, Why.PASSWORD_REQUIRED, Why.OVERLOADED)
 _CREATING = (*_HASHING, Why.ALREADY_EXISTS, Why.LIMIT_REACHED, Why.MFA_NOT_ENABLED)
@@ -68,59 +74,55 @@ class SecretRoutes:
         self._draw_qr = draw_qr
         self._regenerate = regenerate
 
-    async def create(self, ask: Ask[NewSecret]) -> Answer | Refused:
+    async def create(self, ask: Ask[Creation]) -> Answer | Refused:
         """Answer `POST /users/{id}/secrets`."""
-        body = ask.body
-        if body.type == "password" and isinstance(body.secret, UnsetType):
-            raise UnfitError("/secret", "A password is given as 'secret'.")
-        known = {"user_id": ask.target, "type": body.type, **TRAITS[body.type]}
-        forbidden = first_changed(body, known) or ("secret" if _names_server_value(body) else None)
-        if forbidden or body.version not in {UNSET, 0}:
-            return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{forbidden or 'version'}")
-        match body.type:
-            case "password":
-                return await self._create_password(ask)
-            case "mfa":
-                return await self._create_mfa(ask)
-            case "mfabackup":
-                made = await self._regenerate(ask.me)
-                return made if isinstance(made, Refused) else Answer(told(made[0], codes=made[1].reveal()))
+        body = ask.body.body
+        known = {"user_id": ask.target, "type": body.type, "version": 0, **TRAITS[body.type]}
+        if field := first_changed(body, known) or ("secret" if _names_server_value(body) else None):
+            return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{field}")
+        if ask.body.password:
+            return await self._create_password(ask, ask.body.password)
+        if body.type == "mfa":
+            return await self._create_mfa(ask)
+        made = await self._regenerate(ask.me)
+        return made if isinstance(made, Refused) else Answer(told(made[0], codes=made[1].reveal()))
 
-    async def _create_password(self, ask: Ask[NewSecret]) -> Answer | Refused:
-        password = parse_password(str(ask.body.secret), "/secret")
-        made = await self._set_password(ask.me, password, _description(ask.body))
+    async def _create_password(self, ask: Ask[Creation], password: Hidden[str]) -> Answer | Refused:
+        made = await self._set_password(ask.me, password, ask.body.description)
         return made if isinstance(made, Refused) else Answer(told(made))
 
-    async def _create_mfa(self, ask: Ask[NewSecret]) -> Answer | Refused:
+    async def _create_mfa(self, ask: Ask[Creation]) -> Answer | Refused:
         if ask.query.get("qr", "svg") != "svg":
             raise UnfitError("/qr", "The QR code is drawn as 'svg'.")
-        begun = await self._begin_enrollment(ask.me, _description(ask.body))
+        begun = await self._begin_enrollment(ask.me, ask.body.description)
         if isinstance(begun, Refused):
             return begun
         drawing = await self._draw_qr(begun.url) if "qr" in ask.query else UNSET
         value = MfaValue(otpauth_url=begun.url.reveal(), secret=begun.key.reveal(), qr_svg=drawing)
         return Answer(told(begun.told, secret=value))
 
-    async def change(self, ask: Ask[SecretChange]) -> Answer | Refused:
+    async def change(self, ask: Ask[Code | Rewrite]) -> Answer | Refused:
         """Answer `PUT /users/{id}/secrets/{sid}`."""
-        body = ask.body
-        given = [field for field in body.__struct_fields__ if getattr(body, field) is not UNSET]
-        if not isinstance(body.token, UnsetType):
-            if given != ["token"]:
-                raise UnfitError("/token", "Enroll with 'token' alone, or change without it.")
-            return await self._enrolled(ask, body.token)
-        if isinstance(body.version, UnsetType):
-            raise UnfitError("/version", "Send the version that you have read.")
-        if isinstance(body.secret, UnsetType) and isinstance(body.current, UnsetType):
-            return await self._described(ask, body.version)
-        return await self._password_changed(ask, body.version)
+        wish = ask.body
+        if not isinstance(wish, Rewrite):
+            return await self._enrolled(ask, wish)
+        if wish.passwords:
+            return await self._password_changed(ask, wish, *wish.passwords)
+        description = Description(
+            uid=ask.params["sid"],
+            version=wish.version,
+            text=wish.description,
+            keep=wish.keep_description,
+            forbidden=lambda stored: first_changed(wish.body, as_stored(stored)),
+        )
+        outcome = await self._describe(ask.me, description)
+        return outcome if isinstance(outcome, Refused) else Answer(told(outcome))
 
-    async def enroll(self, ask: Ask[EnrollBody]) -> Answer | Refused:
+    async def enroll(self, ask: Ask[Code]) -> Answer | Refused:
         """Answer `PUT /users/{id}/secrets/{sid}/enroll`."""
-        return await self._enrolled(ask, ask.body.token)
+        return await self._enrolled(ask, ask.body)
 
-    async def _enrolled(self, ask: Ask[Any], typed: str | int) -> Answer | Refused:
-        code = parse_code(typed)
+    async def _enrolled(self, ask: Ask[Any], code: Code) -> Answer | Refused:
         found = await self._read.one(ask.target, ask.params["sid"])
         if not isinstance(found, Refused) and found.type != "mfa":
             raise UnfitError("/token", "Only a secret of type 'mfa' is enrolled.")
@@ -129,37 +131,26 @@ class SecretRoutes:
             return outcome
         return Answer(told(outcome.told, codes=outcome.codes.reveal(), session=auth_token(outcome.granted)))
 
-    async def _described(self, ask: Ask[SecretChange], version: int) -> Answer | Refused:
-        wish = Description(
-            uid=ask.params["sid"],
-            version=version,
-            text=_description(ask.body),
-            keep=isinstance(ask.body.description, UnsetType),
-            forbidden=lambda stored: first_changed(ask.body, as_stored(stored)),
-        )
-        outcome = await self._describe(ask.me, wish)
-        return outcome if isinstance(outcome, Refused) else Answer(told(outcome))
-
-    async def _password_changed(self, ask: Ask[SecretChange], version: int) -> Answer | Refused:
-        body, uid = ask.body, ask.params["sid"]
+    async def _password_changed(
+        self, ask: Ask[Any], wish: Rewrite, current: Hidden[str], new: Hidden[str]
+    ) -> Answer | Refused:
+        uid = ask.params["sid"]
         found = await self._read.one(ask.target, uid)
         if isinstance(found, Refused):
             return found
-        if version != found.version:
+        if wish.version != found.version:
             return Refused(why=Why.VERSION_CONFLICT)
-        if forbidden := "secret" if found.type != "password" else first_changed(body, as_stored(found)):
-            return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{forbidden}")
-        if isinstance(body.secret, UnsetType) or isinstance(body.current, UnsetType):
-            raise UnfitError("/current", "A new password needs 'secret', and 'current' beside it.")
-        wish = NewPassword(
+        if field := "secret" if found.type != "password" else first_changed(wish.body, as_stored(found)):
+            return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{field}")
+        change = NewPassword(
             uid=uid,
-            version=version,
-            current=parse_password(body.current, "/current"),
-            new=parse_password(body.secret, "/secret"),
-            description=_description(body),
-            keep_description=isinstance(body.description, UnsetType),
+            version=wish.version,
+            current=current,
+            new=new,
+            description=wish.description,
+            keep_description=wish.keep_description,
         )
-        outcome = await self._change_password(ask.me, wish)
+        outcome = await self._change_password(ask.me, change)
         if isinstance(outcome, Refused):
             return outcome
         changed, granted = outcome
@@ -183,8 +174,6 @@ class SecretRoutes:
 
     async def remove(self, ask: Ask[Removal]) -> Answer | Refused:
         """Answer `DELETE /users/{id}/secrets/{sid}`."""
-        if not isinstance(ask.body.reason, UnsetType):
-            printable("/reason", ask.body.reason)
         return await self._remove(ask.me, ask.target, ask.params["sid"]) or Answer(status=204)
 
     def endpoints(self) -> list[Endpoint[Any]]:
@@ -239,6 +228,7 @@ class SecretRoutes:
                 summary="Create a secret: a password, an authenticator app, a new set of backup codes",
                 who=Who.OWNER,
                 body=NewSecret,
+                parse=parse_creation,
                 handle=self.create,
                 answers={200: SecretBody},
                 refusals=_CREATING,
@@ -252,6 +242,7 @@ class SecretRoutes:
                 summary="Change a password or a description; with `token` alone enroll",
                 who=Who.OWNER,
                 body=SecretChange,
+                parse=parse_change,
                 handle=self.change,
                 answers={200: SecretBody},
                 refusals=_CHANGING,
@@ -264,6 +255,7 @@ class SecretRoutes:
                 summary="Enroll an authenticator app with its first code",
                 who=Who.OWNER,
                 body=EnrollBody,
+                parse=parse_enrollment,
                 handle=self.enroll,
                 answers={200: SecretBody},
                 refusals=_ENROLLING,
@@ -276,6 +268,7 @@ class SecretRoutes:
                 summary="Remove a secret",
                 who=Who.OWNER_OR_DESK,
                 body=Removal,
+                parse=parse_removal,
                 handle=self.remove,
                 answers={204: None},
                 refusals=(Why.NOT_FOUND, Why.LAST_AUTHENTICATOR),
@@ -287,8 +280,3 @@ class SecretRoutes:
 
 def _names_server_value(body: NewSecret) -> bool:
     return body.type != "password" and not isinstance(body.secret, UnsetType)
-
-
-def _description(body: NewSecret | SecretChange) -> str | None:
-    text = body.description
-    return None if isinstance(text, UnsetType) or text is None else printable("/description", text)

@@ -1,16 +1,20 @@
 """How authenticators look on the wire, where each is called a secret: the one place of that translation."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from sallyport.authenticators.codes import DIGITS
+from sallyport.authenticators.codes import DIGITS, Code, parse_code
+from sallyport.authenticators.password.rules import parse_password
 from sallyport.authenticators.rules import Authenticator, BackupTraits, TotpTraits
 from sallyport.authenticators.totp.rules import ALGORITHM, PERIOD
 from sallyport.edge.auth_token import AuthToken
 from sallyport.kernel.clock import rfc3339
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.text import UnfitError, printable
 
 Field = Annotated[str, Meta(max_length=4096)]
 
@@ -93,6 +97,76 @@ class Removal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Field | UnsetType = UNSET
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creation:
+    """A wish for a new secret, parsed."""
+
+    body: NewSecret
+    password: Hidden[str] | None
+    description: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrite:
+    """A wish to change a secret, parsed: a new password with the current one, or only the description."""
+
+    body: SecretChange
+    version: int
+    passwords: tuple[Hidden[str], Hidden[str]] | None
+    """The current one and the new one."""
+    description: str | None
+    keep_description: bool
+
+
+def parse_creation(body: NewSecret) -> Creation:
+    """Read the body of a `POST`. Raises `UnfitError`."""
+    password = None
+    if body.type == "password":
+        if isinstance(body.secret, UnsetType):
+            raise UnfitError("/secret", "A password is given as 'secret'.")
+        password = parse_password(body.secret, "/secret")
+    return Creation(body=body, password=password, description=_description(body))
+
+
+def parse_change(body: SecretChange) -> Code | Rewrite:
+    """Read the body of a `PUT`. Raises `UnfitError`."""
+    if not isinstance(body.token, UnsetType):
+        if any(getattr(body, field) is not UNSET for field in body.__struct_fields__ if field != "token"):
+            raise UnfitError("/token", "Enroll with 'token' alone, or change without it.")
+        return parse_code(body.token)
+    if isinstance(body.version, UnsetType):
+        raise UnfitError("/version", "Send the version that you have read.")
+    passwords = None
+    if not isinstance(body.secret, UnsetType) and not isinstance(body.current, UnsetType):
+        passwords = (parse_password(body.current, "/current"), parse_password(body.secret, "/secret"))
+    elif not (isinstance(body.secret, UnsetType) and isinstance(body.current, UnsetType)):
+        raise UnfitError("/current", "A new password needs 'secret', and 'current' beside it.")
+    return Rewrite(
+        body=body,
+        version=body.version,
+        passwords=passwords,
+        description=_description(body),
+        keep_description=isinstance(body.description, UnsetType),
+    )
+
+
+def parse_enrollment(body: EnrollBody) -> Code:
+    """Read the body of an enrollment. Raises `UnfitError`."""
+    return parse_code(body.token)
+
+
+def parse_removal(body: Removal) -> Removal:
+    """Read the body of a `DELETE`. Raises `UnfitError`."""
+    if not isinstance(body.reason, UnsetType):
+        printable("/reason", body.reason)
+    return body
+
+
+def _description(body: NewSecret | SecretChange) -> str | None:
+    text = body.description
+    return None if isinstance(text, UnsetType) or text is None else printable("/description", text)
+
+
 TRAITS: Final[Mapping[str, dict[str, Any]]] = {
     "password": {},
     "mfa": {"enrolled": False, "algorithm": ALGORITHM, "digits": DIGITS, "period": PERIOD},
@@ -128,7 +202,7 @@ def told(found: Authenticator, **once: Any) -> SecretBody:  # noqa: ANN401  # th
 def first_changed(body: NewSecret | SecretChange, stored: Mapping[str, Any]) -> str | None:
     """Name the first known field in which a body differs from what is stored, or would be."""
     for field, name in zip(body.__struct_fields__, body.__struct_encode_fields__, strict=True):
-        if field in _REPEATABLE:
+        if field in stored or field in _REPEATABLE:
             given = getattr(body, field)
             if given is not UNSET and (field not in stored or given != stored[field]):
                 return name

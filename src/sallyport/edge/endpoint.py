@@ -18,7 +18,7 @@ class Who(enum.Enum):
 
     ANYONE = "anyone"
     """Credentials, if there are any, are the handler's own business (login)."""
-    VISITOR = "anyone; a token, if shown, must be valid"
+    VISITOR = "anyone where registration is open, else a trusted role; a token, if shown, must be valid"
     SIGNED_IN = "signed in"
     OWNER = "the user; hidden from others, forbidden to trusted roles"
     OWNER_OR_DESK = "the user or a trusted role; hidden from others"
@@ -29,7 +29,7 @@ class Fresh(enum.Enum):
     """When a route wants proof no older than ten minutes."""
 
     NO = "never"
-    FOR_OTHERS = "when a trusted role acts on another user"
+    FOR_OTHERS = "when a trusted role acts on another user, or makes one"
     ALWAYS = "always"
     BUT_FIRST_SECRET = "always, except for the first secret of an account just registered"  # noqa: S105  # no password
 
@@ -46,10 +46,13 @@ class Endpoint(Generic[B]):
     path: str
     summary: str
     who: Who
-    body: type[B]
+    body: type[Any]
     handle: Callable[[Ask[B]], Awaitable[Answer | Refused]]
     answers: Mapping[int, Any]
     """Status to wire type; None for an answer without a body."""
+    parse: Callable[[Any], B] | None = None
+    """Makes of the wire body what the handler takes. It may raise `UnfitError`, and does so before any question
+    of a fresh proof: 400 goes before 401 `step_up_required`."""
     refusals: tuple[Why, ...] = ()
     """What the flow behind it may refuse; what gate and body refuse is added by itself."""
     fresh: Fresh = Fresh.NO

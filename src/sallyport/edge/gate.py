@@ -63,11 +63,14 @@ class Sessions(Protocol):
 class Gate:
     """Turns a credential into a caller, and says which routes that caller reaches."""
 
-    def __init__(self, tokens: AccessTokens, sessions: Sessions, policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self, *, tokens: AccessTokens, sessions: Sessions, policy: Policy, clock: Clock, registration_open: bool
+    ) -> None:
         self._tokens = tokens
         self._sessions = sessions
         self._policy = policy
         self._clock = clock
+        self._registration_open = registration_open
 
     async def caller(self, credential: Credential | None) -> Caller | Refused:
         """Judge a credential. Only access tokens open this gate."""
@@ -94,7 +97,9 @@ class Gate:
 
     async def reach(self, who: Who, caller: Caller | None, target: str, *, unenrolled: bool) -> Refused | None:
         """Judge whether a caller reaches a route about `target`: first 404 of what is hidden, then 403."""
-        if caller is None or who is Who.ANYONE:
+        if who is Who.VISITOR and not self._registration_open and not (caller and caller.trusted):
+            return Refused(why=Why.FORBIDDEN if caller else Why.UNAUTHENTICATED, detail="Registration is closed.")
+        if caller is None:
             return None
         own = target == caller.uid
         if target and not own and (refused := await self._reach_other(who, caller, target)):
@@ -124,13 +129,8 @@ def demand_fresh(wanted: Fresh, caller: Caller | None, target: str) -> Refused |
         return None
     if wanted is Fresh.BUT_FIRST_SECRET and caller.newcomer:
         return None
-    if wanted is Fresh.FOR_OTHERS and (not target or target == caller.uid):
+    if wanted is Fresh.FOR_OTHERS and (target == caller.uid or not caller.trusted):
         return None
-    return stale(caller)
-
-
-def stale(caller: Caller) -> Refused:
-    """Return the refusal that asks this caller for a fresh proof."""
     return Refused(why=Why.STEP_UP_REQUIRED, level=caller.level)
 
 

@@ -57,9 +57,10 @@ class Resource:
         read = await _read(body, scope, receive)
         if isinstance(read, Refused):
             return read
-        if refused := demand_fresh(endpoint.fresh, caller, target):
-            return refused
         try:
+            command = endpoint.parse(read) if endpoint.parse else read
+            if refused := demand_fresh(endpoint.fresh, caller, target):
+                return refused
             ask = Ask(
                 caller=caller,
                 credential=credential,
@@ -68,7 +69,7 @@ class Resource:
                 query=_query(scope["query_string"]),
                 path=scope["path"],
                 client=self._client(scope),
-                body=read,
+                body=command,
             )
             return await endpoint.handle(ask)
         except UnfitError as unfit:

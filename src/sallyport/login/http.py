@@ -1,5 +1,6 @@
 """The routes of login."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -9,9 +10,7 @@ from sallyport.authenticators.codes import parse_code
 from sallyport.authenticators.password.rules import parse_password
 from sallyport.edge.answers import Answer, Ask, Credential
 from sallyport.edge.auth_token import AuthToken, MfaState, auth_token
-from sallyport.edge.endpoint import Endpoint, Nothing, Who
-from sallyport.edge.gate import stale
-from sallyport.kernel.caller import Caller
+from sallyport.edge.endpoint import Endpoint, Fresh, Nothing, Who
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.opaque import digest_of
 from sallyport.kernel.outcomes import Refused, Why
@@ -21,12 +20,11 @@ from sallyport.login.flow.begin import WRONG, BeginLogin, Challenged
 from sallyport.login.flow.elevate import Elevate
 from sallyport.login.flow.register import Register, Registered, Registration
 from sallyport.login.rules import Credentials, parse_basic, parse_identifier
-from sallyport.users.http import UserBody, UserFields, forbidden, settable, view
-from sallyport.users.rules import Email, parse_name
+from sallyport.users.http import UserBody, UserFields, Wanted, forbidden, view, wanted
 
 Field = Annotated[str, Meta(max_length=4096)]
 _REGISTERING: Final = (
-    *(Why.UNAUTHENTICATED, Why.FORBIDDEN, Why.STEP_UP_REQUIRED, Why.FIELD_FORBIDDEN),
+    *(Why.UNAUTHENTICATED, Why.FORBIDDEN, Why.FIELD_FORBIDDEN),
     *(Why.NAME_TAKEN, Why.PASSWORD_REJECTED, Why.OVERLOADED),
 )
 _TOKEN_SCHEMES: Final = ("jwt", "bearer")
@@ -83,6 +81,19 @@ class ElevateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: Field | int | UnsetType = UNSET
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newcomer:
+    """The body of a registration, parsed."""
+
+    wanted: Wanted[NewUser]
+    password: Hidden[str] | None
+
+
+def _newcomer(body: NewUser) -> Newcomer:
+    password = None if isinstance(body.password, UnsetType) else parse_password(body.password, "/password")
+    return Newcomer(wanted=wanted(body), password=password)
+
+
 class LoginRoutes:
     """Registration, the two doors, and the fresh proof."""
 
@@ -93,29 +104,19 @@ class LoginRoutes:
         begin: BeginLogin,
         answer: AnswerChallenge,
         elevate: Elevate,
-        registration_open: bool,
     ) -> None:
         self._register = register
         self._begin = begin
         self._answer = answer
         self._elevate = elevate
-        self._registration_open = registration_open
 
-    async def register(self, ask: Ask[NewUser]) -> Answer | Refused:
+    async def register(self, ask: Ask[Newcomer]) -> Answer | Refused:
         """Answer `POST /users`."""
-        desk = self._desk(ask.caller)
-        if isinstance(desk, Refused):
-            return desk
-        body = ask.body
-        name, fields = parse_name(body.name), settable(body)
+        desk = ask.caller if ask.caller and ask.caller.trusted else None
+        body, fields = ask.body.wanted.body, ask.body.wanted.fields
         wish = Registration(
-            name=name,
-            email=fields.get("email_key") and Email(fields["email"], fields["email_key"]),
-            first_name=fields.get("first_name"),
-            last_name=fields.get("last_name"),
-            phone=fields.get("phone"),
-            disabled=desk is not None and body.disabled is True,
-            password=None if isinstance(body.password, UnsetType) else parse_password(body.password, "/password"),
+            fields={**fields, "disabled": desk is not None and body.disabled is True},
+            password=ask.body.password,
             forbidden=forbidden(body, frozenset({"disabled"}) if desk else frozenset()),
         )
         outcome = await self._register(desk, wish, ask.client)
@@ -123,14 +124,6 @@ class LoginRoutes:
             return outcome
         location = f"{ask.path}/{outcome.user.uid}"
         return Answer(_registered(outcome), status=201, headers=(("location", location),))
-
-    def _desk(self, caller: Caller | None) -> Caller | Refused | None:
-        """Return the trusted caller who makes an account for another; None where one registers alone."""
-        if caller and caller.trusted:
-            return caller if caller.fresh else stale(caller)
-        if self._registration_open:
-            return None
-        return Refused(why=Why.FORBIDDEN if caller else Why.UNAUTHENTICATED, detail="Registration is closed.")
 
     async def begin(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `GET /auth/password`."""
@@ -181,6 +174,8 @@ class LoginRoutes:
                 summary="Register, or make an account for another",
                 who=Who.VISITOR,
                 body=NewUser,
+                parse=_newcomer,
+                fresh=Fresh.FOR_OTHERS,
                 handle=self.register,
                 answers={201: RegisteredBody},
                 refusals=_REGISTERING,

@@ -1,7 +1,8 @@
 """Users on the wire."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -41,8 +42,9 @@ class UserBody(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class UserFields(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """The fields of a user that a body may carry beside `name` and `version`; those of no right must repeat."""
+    """The fields of a user that a body may carry beside `version`; those that nobody sets must repeat."""
 
+    name: Field | UnsetType = UNSET
     email: Optional = UNSET
     first_name: Optional = UNSET
     last_name: Optional = UNSET
@@ -61,8 +63,9 @@ class UserChange(UserFields, frozen=True, rename="camel", kw_only=True, forbid_u
     """The body of `PUT /users/{id}`. What it leaves out stays."""
 
     version: int
-    name: Field | UnsetType = UNSET
 
+
+W = TypeVar("W", bound=UserFields)
 
 READ_ONLY: Final = (
     "uid",
@@ -103,9 +106,20 @@ def view_for(caller: Caller, user: User) -> UserBody:
     return UserBody(uid=user.uid, name=user.name)
 
 
-def settable(body: UserFields) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Wanted(Generic[W]):
+    """A body about a user, with the fields that may be set parsed for `User`."""
+
+    body: W
+    fields: dict[str, Any]
+
+
+def wanted(body: W) -> Wanted[W]:
     """Parse the fields that a user may set. Raises `UnfitError`."""
     fields: dict[str, Any] = {}
+    if not isinstance(body.name, UnsetType):
+        name = parse_name(body.name)
+        fields |= {"name": name.shown, "name_key": name.key}
     if not isinstance(body.email, UnsetType):
         email = parse_email(body.email) if body.email is not None else None
         fields |= {"email": email and email.shown, "email_key": email and email.key}
@@ -116,7 +130,7 @@ def settable(body: UserFields) -> dict[str, Any]:
     ):
         if not isinstance(value, UnsetType):
             fields[field] = None if value is None else printable(f"/{msgspec_name(field)}", value)
-    return fields
+    return Wanted(body, fields)
 
 
 def forbidden(body: UserFields, may: frozenset[str]) -> Callable[[User], str | None]:
@@ -149,11 +163,11 @@ class Users:
 
     async def show_all(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `GET /users`."""
-        wanted = page(ask.query)
-        found = await self._read.page(limit=wanted.limit, skip=wanted.skip, sort=wanted.sort, after=wanted.after)
+        part = page(ask.query)
+        found = await self._read.page(limit=part.limit, skip=part.skip, sort=part.sort, after=part.after)
         if isinstance(found, Refused):
             return found
-        link = wanted.link(ask.path, found[-1].uid, len(found)) if found else ()
+        link = part.link(ask.path, found[-1].uid, len(found)) if found else ()
         return Answer([view_for(ask.me, user) for user in found], headers=link)
 
     async def count(self, ask: Ask[Nothing]) -> Answer | Refused:  # noqa: ARG002  # every handler is given the request
@@ -165,13 +179,9 @@ class Users:
         found = await self._read.one(ask.target)
         return found if isinstance(found, Refused) else Answer(view_for(ask.me, found))
 
-    async def change(self, ask: Ask[UserChange]) -> Answer | Refused:
+    async def change(self, ask: Ask[Wanted[UserChange]]) -> Answer | Refused:
         """Answer `PUT /users/{id}`."""
-        body = ask.body
-        fields = settable(body)
-        if not isinstance(body.name, UnsetType):
-            name = parse_name(body.name)
-            fields |= {"name": name.shown, "name_key": name.key}
+        body, fields = ask.body.body, dict(ask.body.fields)
         # A trusted role disables others, never itself: somebody must be left to undo it.
         may = frozenset({"disabled"}) if ask.me.trusted and not ask.own else frozenset[str]()
         if "disabled" in may and not isinstance(body.disabled, UnsetType):
@@ -224,6 +234,7 @@ class Users:
                 summary="Change a user",
                 who=Who.OWNER_OR_DESK_OPEN,
                 body=UserChange,
+                parse=wanted,
                 handle=self.change,
                 answers={200: UserBody},
                 refusals=(Why.STEP_UP_REQUIRED, Why.FIELD_FORBIDDEN, Why.VERSION_CONFLICT, Why.NAME_TAKEN),

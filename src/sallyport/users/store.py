@@ -4,7 +4,7 @@ import json
 from typing import Final
 
 from sallyport.store.work import Row, Rows, Sql
-from sallyport.users.rules import Name, User
+from sallyport.users.rules import User
 
 _FIELDS: Final = (
     "id, name, name_key, email, email_key, verified_at, first_name, last_name, phone, roles, disabled_at, mfa_since, "
@@ -65,9 +65,9 @@ def roles_of(rows: Rows, uid: str) -> tuple[str, ...] | None:
     return tuple(json.loads(row[0])) if row else None
 
 
-def name_taken(rows: Rows, name: Name) -> bool:
+def name_taken(rows: Rows, name_key: str) -> bool:
     """Tell whether somebody has this name already."""
-    return rows.one(NAME_TAKEN, name_key=name.key) is not None
+    return rows.one(NAME_TAKEN, name_key=name_key) is not None
 
 
 def insert(rows: Rows, user: User) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from sallyport.authenticators.password import store as passwords
 from sallyport.authenticators.password.flow import PasswordPolicy, bearer
@@ -15,19 +16,15 @@ from sallyport.sessions.flow.keeper import DEAD, SessionKeeper
 from sallyport.sessions.rules import NOTHING, PASSWORD
 from sallyport.store.work import Rows, Work
 from sallyport.users import store as users
-from sallyport.users.rules import Email, Name, User
+from sallyport.users.rules import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
     """A wish for a new account."""
 
-    name: Name
-    email: Email | None
-    first_name: str | None
-    last_name: str | None
-    phone: str | None
-    disabled: bool
+    fields: dict[str, Any]
+    """Fields of `User` that may be set, parsed."""
     password: Hidden[str] | None
     forbidden: Callable[[User], str | None]
     """Names the first known field that the body would set and the caller may not."""
@@ -66,7 +63,7 @@ class Register:
         user = self._user(wish)
         if field := wish.forbidden(user):
             return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{field}")
-        if await self._work.read(lambda rows: users.name_taken(rows, wish.name)):
+        if await self._work.read(lambda rows: users.name_taken(rows, user.name_key)):
             return Refused(why=Why.NAME_TAKEN, pointer="/name")
         if wish.password and (refused := self._policy.judge(wish.password, bearer(user), "/password")):
             return refused
@@ -99,16 +96,9 @@ class Register:
         now = self._clock.now()
         return User(
             uid=self._ids.new(),
-            name=wish.name.shown,
-            name_key=wish.name.key,
-            email=wish.email.shown if wish.email else None,
-            email_key=wish.email.key if wish.email else None,
+            **{"email": None, "email_key": None, "first_name": None, "last_name": None, "phone": None, **wish.fields},
             verified=False,
-            first_name=wish.first_name,
-            last_name=wish.last_name,
-            phone=wish.phone,
             roles=(),
-            disabled=wish.disabled,
             mfa=False,
             created_at=now,
             modified_at=now,
