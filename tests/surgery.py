@@ -1,0 +1,47 @@
+"""What no route does: looking at everything that is stored, and states that nothing leads to yet."""
+
+from typing import Any
+
+from sallyport.store.work import Sql, Value
+from tests.world import Person, World
+
+_ALL = "SELECT * FROM {} ORDER BY 1, 2"
+_COUNT = "SELECT count(*) FROM {}"
+
+
+async def everything(world: World) -> dict[str, list[tuple[Any, ...]]]:
+    """Return every row of every table. Two of them are equal where nothing changed."""
+    tables = await fetch(world, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+    return {name: await fetch(world, _ALL.format(name)) for (name,) in tables if "alembic" not in name}
+
+
+async def fetch(world: World, sql: str, **values: Value) -> list[tuple[Any, ...]]:
+    """Ask the database itself."""
+    return await world.service.work.read(lambda rows: rows.all(Sql(sql), **values))
+
+
+async def count(world: World, table: str) -> int:
+    """Return how many rows a table has."""
+    found: int = (await fetch(world, _COUNT.format(table)))[0][0]
+    return found
+
+
+async def operate(world: World, sql: str, **values: Value) -> None:
+    """Write into the database itself."""
+    changed = await world.service.work(lambda rows: rows.change(Sql(sql), **values))
+    assert changed == 1
+
+
+async def give_roles(person: Person, *roles: str) -> None:
+    """Give roles to a person: there is no route for that in this version."""
+    written = "[" + ", ".join(f'"{role}"' for role in roles) + "]"
+    await operate(person.world, "UPDATE users SET roles = :roles WHERE id = :uid", roles=written, uid=person.uid)
+
+
+async def verify_email(person: Person) -> None:
+    """Verify the address of a person: there is no route for that in this version."""
+    await operate(
+        person.world,
+        "UPDATE users SET verified_at = created_at, verified_email_key = email_key WHERE id = :uid",
+        uid=person.uid,
+    )
