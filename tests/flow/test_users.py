@@ -1,0 +1,60 @@
+"""Users: read, changed, erased."""
+
+from tests.flow.test_login import refusal
+from tests.world import World
+
+NOWHERE = "0190b3c4-0000-7000-8000-000000000000"
+
+
+async def test_users_are_read_listed_and_counted(world: World) -> None:
+    world.clock.advance(1)
+    alice = await world.register("alice")
+    world.clock.advance(1)
+    bob = await world.register("bob")
+    assert (await alice.call("GET", "/users/count")).json() == {"count": 3}
+    assert (await alice.call("GET", f"/users/{bob.uid}")).json() == {"uid": bob.uid, "name": "bob"}
+    assert refusal(await alice.call("GET", f"/users/{NOWHERE}")) == (404, "not_found")
+    for sort, names in (
+        ("", ["admin", "alice", "bob"]),
+        ("sort=name", ["admin", "alice", "bob"]),
+        ("sort=-dateCreated", ["bob", "alice", "admin"]),
+    ):
+        assert [user["name"] for user in (await alice.call("GET", f"/users?{sort}")).json()] == names
+
+
+async def test_a_change_wants_the_version_that_is_stored(world: World) -> None:
+    alice = await world.register("alice")
+    assert (await alice.call("PUT", "/users/me", {"version": 0, "firstName": "A"})).json()["version"] == 1
+    assert refusal(await alice.call("PUT", "/users/me", {"version": 0})) == (409, "version_conflict")
+
+
+async def test_a_change_of_name_or_address_wants_a_fresh_proof(world: World) -> None:
+    alice = await world.register("alice")
+    world.clock.advance(599)
+    refreshed = (await world.call("POST", "/auth/refresh", {"refresh": alice.refresh})).json()
+    alice.hold(refreshed)
+    world.clock.advance(2)
+    for change in ({"name": "malice"}, {"email": "alice@example.org"}):
+        refused = await alice.call("PUT", "/users/me", {"version": 0, **change})
+        assert refusal(refused) == (401, "step_up_required")
+    assert (await alice.call("PUT", "/users/me", {"version": 0, "phone": "1"})).status_code == 200
+
+
+async def test_a_name_is_changed_into_a_free_one_only(world: World) -> None:
+    alice, _ = await world.register("alice"), await world.register("bob")
+    assert refusal(await alice.call("PUT", "/users/me", {"version": 0, "name": "BOB"})) == (409, "name_taken")
+    assert (await alice.call("PUT", "/users/me", {"version": 0, "name": "ALICE"})).json()["name"] == "ALICE"
+
+
+async def test_nobody_gives_themselves_rights_by_a_change(world: World) -> None:
+    alice = await world.register("alice")
+    refused = await alice.call("PUT", "/users/me", {"version": 0, "roles": ["admin"]})
+    assert refusal(refused) == (403, "field_forbidden")
+
+
+async def test_an_erased_user_is_gone_with_everything(world: World) -> None:
+    alice, desk = await world.enrolled("alice"), await world.admin()
+    assert (await alice.call("DELETE", "/users/me")).status_code == 204
+    assert refusal(await alice.call("GET", "/users/me")) == (401, "invalid_token")
+    assert refusal(await desk.call("GET", f"/users/{alice.uid}")) == (404, "not_found")
+    assert refusal(await desk.call("DELETE", f"/users/{alice.uid}")) == (404, "not_found")
