@@ -1,0 +1,208 @@
+"""The tolerant body: strict JSON means what it says, two documented slips are mended, and nothing else."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sallyport.edge.body import Body
+from sallyport.kernel.outcomes import Refused, Why
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(min_value=-(2**53), max_value=2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+gaps = st.text(" \t\r\n", max_size=3)
+PIECES = """ " \\ , , { } [ ] : 0 07 021589 1 - . e + "a" {"a": true null 1.5 é """
+fragments = st.lists(st.sampled_from([*PIECES.split(), " ", "\n", "\x00"]), max_size=12).map("".join)
+
+
+def read(raw: bytes) -> Any:
+    return Body[Any](Any).read(raw)
+
+
+def refused(outcome: Any) -> bool:
+    return isinstance(outcome, Refused)
+
+
+def strict(text: str) -> Any:
+    """Parse as RFC 8259 wants it, with Python's own parser."""
+
+    def no(constant: str) -> None:
+        raise ValueError(constant)
+
+    return json.loads(text, parse_constant=no)
+
+
+TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+|"', re.DOTALL)
+
+
+def mended(text: str) -> str:
+    """Mend the two slips token by token: another way than the service's one expression."""
+    tokens: list[str] = TOKEN.findall(text)
+    kept: list[str] = []
+    for place, token in enumerate(tokens):
+        follower = tokens[place + 1] if place + 1 < len(tokens) else ""
+        leader = kept[-1] if kept else ""
+        if token == "," and follower in {"}", "]"} and leader not in {"", ",", "[", "{", ":"}:
+            continue
+        kept.append(f'"{token}"' if re.fullmatch(r"0[0-9]+", token) else token)
+    return " ".join(kept)
+
+
+def wild(draw: st.DrawFn, value: Any) -> str:
+    """Write a value with gaps anywhere, and a comma too many wherever one may stand."""
+    slip = draw(st.sampled_from(["", ","]))
+    match value:
+        case dict():
+            pairs = [f"{draw(gaps)}{json.dumps(key)}{draw(gaps)}:{wild(draw, one)}" for key, one in value.items()]
+            return f"{draw(gaps)}{{{','.join(pairs)}{slip if pairs else ''}{draw(gaps)}}}{draw(gaps)}"
+        case list():
+            inner = ",".join(wild(draw, one) for one in value)
+            return f"{draw(gaps)}[{inner}{slip if value else ''}{draw(gaps)}]{draw(gaps)}"
+        case str() if re.fullmatch("0[0-9]+", value):
+            return f"{draw(gaps)}{draw(st.sampled_from([value, json.dumps(value)]))}{draw(gaps)}"
+        case _:
+            return f"{draw(gaps)}{json.dumps(value)}{draw(gaps)}"
+
+
+@st.composite
+def slipped(draw: st.DrawFn) -> tuple[str, Any]:
+    codes = st.from_regex("0[0-9]{1,8}", fullmatch=True).filter(str.isascii)
+    value = draw(
+        st.recursive(
+            values | codes,
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+            max_leaves=6,
+        )
+    )
+    return wild(draw, value), value
+
+
+@given(values, st.sampled_from([None, 0, 2]), st.booleans())
+def test_strict_json_says_what_a_strict_parser_reads(value: Any, indent: int | None, ascii_only: bool) -> None:  # noqa: FBT001  # drawn
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
+    assert read(text.encode()) == value
+
+
+@given(values)
+def test_strings_that_look_like_slips_are_left_alone(value: Any) -> None:
+    document = {"text": '{"type": "mfa",} [1,] 021589, "', "more": value, "code": "021589"}
+    raw = json.dumps(document)
+    assert read(raw.encode()) == document
+    assert read(raw[:-1].encode() + b",}") == document
+
+
+@given(slipped())
+def test_the_two_slips_are_mended_wherever_they_stand(written: tuple[str, Any]) -> None:
+    text, value = written
+    assert read(text.encode()) == value
+
+
+@given(fragments)
+@example("[,]")
+@example("{,}")
+@example("[1,,]")
+@example("[1 2]")
+@example("01.5")
+@example("-01")
+@example("[1,]]")
+@example('{"a":07,"b":[1,],}')
+@example('"\\",]"')
+def test_nothing_else_is_mended(text: str) -> None:
+    outcome = read(text.encode())
+    try:
+        expected = strict(text)
+    except (ValueError, RecursionError):
+        try:
+            expected = strict(mended(text))
+        except (ValueError, RecursionError):
+            assert refused(outcome), f"{text!r} was read as {outcome!r}"
+            return
+    assert outcome == expected
+
+
+@given(st.binary(max_size=200))
+@example(b"\xff")
+@example(b"[" * 60_000)
+@example(b'{"a":' * 10_000)
+@example(b'"\\ud800"')
+@example(b"1e999999")
+@example(b"9" * 5_000)
+@example(b"\xef\xbb\xbf{}")
+@example(b"")
+def test_no_bytes_make_it_raise(raw: bytes) -> None:
+    outcome = read(raw)
+    if refused(outcome):
+        assert outcome.why is Why.MALFORMED_JSON
+
+
+class Wanted(msgspec.Struct, forbid_unknown_fields=True):
+    token: str | int
+    note: str = ""
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b'{"token": "021589"}', "021589"),
+        (b'{\n    "token": 021589,\n}', "021589"),
+        (b'{"token": 21589}', 21589),
+        (b'{"token": 000000}', "000000"),
+        (b'{"token": 0}', 0),
+        (b'{"token": "a,}", }', "a,}"),
+        (b'{"note": "\\\\", "token": 01 ,}', "01"),
+    ],
+)
+def test_a_code_arrives_as_it_was_written(raw: bytes, expected: str | int) -> None:
+    assert Body(Wanted).read(raw) == Wanted(expected, "\\" if b"note" in raw else "")
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b'{"token": true}', Why.INVALID_REQUEST),
+        (b'{"token": 1.5}', Why.INVALID_REQUEST),
+        (b'{"token": null}', Why.INVALID_REQUEST),
+        (b'{"token": ["021589"]}', Why.INVALID_REQUEST),
+        (b'{"token": {}}', Why.INVALID_REQUEST),
+        (b"{}", Why.INVALID_REQUEST),
+        (b"[]", Why.INVALID_REQUEST),
+        (b"[,]", Why.MALFORMED_JSON),
+        (b'{"token": "1", "other": 1}', Why.UNKNOWN_FIELD),
+        (b'{"token": "1", "other": 1,}', Why.UNKNOWN_FIELD),
+        (b'{"token": true', Why.MALFORMED_JSON),
+        (b'{"other": 1', Why.MALFORMED_JSON),
+        (b'{"token": "1"} x', Why.MALFORMED_JSON),
+        (b"{'token': '1'}", Why.MALFORMED_JSON),
+        (b'{token: "1"}', Why.MALFORMED_JSON),
+        (b'{"token": "1" /* c */}', Why.MALFORMED_JSON),
+        (b'{"token": NaN}', Why.MALFORMED_JSON),
+        (b'{"token": +1}', Why.MALFORMED_JSON),
+        (b'{"token": 0x10}', Why.MALFORMED_JSON),
+        (b'{"token": -021589}', Why.MALFORMED_JSON),
+        (b'{"token": 01.5}', Why.MALFORMED_JSON),
+        (b'{"token": 1,,}', Why.MALFORMED_JSON),
+        (b',{"token": 1}', Why.MALFORMED_JSON),
+        (b'{"token": \xd9\xa0\xd9\xa1}', Why.MALFORMED_JSON),
+    ],
+)
+def test_what_does_not_fit_is_refused_for_what_it_is(raw: bytes, why: Why) -> None:
+    outcome = Body(Wanted).read(raw)
+    assert isinstance(outcome, Refused)
+    assert outcome.why is why
+
+
+@given(st.binary(max_size=80) | fragments.map(str.encode))
+def test_no_bytes_make_a_typed_body_raise(raw: bytes) -> None:
+    outcome = Body(Wanted).read(raw)
+    assert isinstance(outcome, Wanted | Refused)
