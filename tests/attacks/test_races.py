@@ -186,10 +186,11 @@ async def test_a_stolen_refresh_token_ends_the_session_once_its_successor_is_spe
         assert await count(world, LIVE_TOKENS, alice.uid) == 0
 
 
-async def test_one_enrollment_is_done_once(world: World) -> None:
+@pytest.mark.parametrize("mfa", [False, True], ids=["the first authenticator", "one more"])
+async def test_one_enrollment_is_done_once(world: World, mfa: bool) -> None:  # noqa: FBT001  # a case
     for turn in range(ROUNDS):
-        alice = await world.register(f"alice{turn}")
-        other = Person(world, alice.name, alice.uid, alice.token, alice.refresh)
+        alice = await world.enrolled(f"alice{turn}") if mfa else await world.register(f"alice{turn}")
+        other = Person(world, alice.name, alice.uid, alice.token, alice.refresh, phone=alice.phone)
         await other.login()
         path = f"/users/me/secrets/{await alice.begin_enrollment()}"
         assert alice.phone
