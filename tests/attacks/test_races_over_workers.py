@@ -1,0 +1,166 @@
+"""The same races against two worker processes, over real sockets, with the real clock and real hashes."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+import pytest
+
+from sallyport.wiring import Service
+from tests.world import ADMIN_PASSWORD, TurnedClock, World
+
+CROWD = 50
+PATIENCE = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_until_ready(served: subprocess.Popen[bytes], url: str) -> None:
+    """Wait for a process to listen: the one thing that can only be asked again and again."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and served.poll() is None:
+        try:
+            if httpx2.get(f"{url}/readyz", timeout=PATIENCE).status_code == 200:
+                return
+        except httpx2.TransportError:
+            time.sleep(0.05)
+    pytest.fail(f"the service does not answer; its exit status is {served.poll()}")
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service of two workers."""
+    folder: Path = tmp_path_factory.mktemp("workers")
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("SALLYPORT_")}
+    environ |= {"SALLYPORT_ADMIN_PASSWORD": ADMIN_PASSWORD, "SALLYPORT_PUBLIC_URL": address}
+    command = [sys.executable, "-m", "sallyport", "serve", "--port", str(port), "--workers", "2"]
+    with (folder / "log").open("wb") as log:
+        served = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log)
+    try:
+        wait_until_ready(served, address)
+        yield address
+    finally:
+        served.terminate()
+        assert served.wait(PATIENCE) == 0
+    assert b"Traceback" not in (folder / "log").read_bytes()
+
+
+@pytest.fixture
+async def world(url: str) -> AsyncIterator[World]:
+    """The running service, and as many open connections as there are requests at once."""
+    clock = TurnedClock()
+    # The phone shows the time of day; the code of the next step is good from now on, for a minute at least.
+    clock.micros = time.time_ns() // 1_000
+    limits = httpx2.Limits(max_connections=CROWD)
+    async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE, limits=limits) as client:
+        await asyncio.gather(*(client.get("/healthz") for _ in range(CROWD)))
+        yield World(cast("Service", None), client, clock)
+
+
+async def together(calls: Iterable[Any]) -> list[httpx2.Response]:
+    answers: list[httpx2.Response] = await asyncio.gather(*calls)
+    assert [answer.text for answer in answers if answer.status_code >= 500] == []
+    return answers
+
+
+def winners(answers: list[httpx2.Response], status: int = 200) -> list[httpx2.Response]:
+    return [answer for answer in answers if answer.status_code == status]
+
+
+def refusals(answers: list[httpx2.Response]) -> set[str]:
+    return {answer.json()["code"] for answer in answers if answer.status_code >= 300}
+
+
+async def test_two_workers_accept_one_code_once(world: World) -> None:
+    alice = await world.enrolled("alice")
+    assert alice.phone
+    challenge, code = await alice.challenge(), alice.phone.code(1)
+    answers = await together(world.answer(challenge, code) for _ in range(CROWD))
+    assert len(winners(answers)) == 1
+    assert refusals(answers) <= {"code_invalid", "challenge_invalid"}
+
+
+async def test_two_workers_accept_one_code_once_at_many_challenges(world: World) -> None:
+    bob = await world.enrolled("bob")
+    assert bob.phone
+    challenges, code = cycle([await bob.challenge() for _ in range(20)]), bob.phone.code(1)
+    answers = await together(world.answer(next(challenges), code) for _ in range(CROWD))
+    assert len(winners(answers)) == 1
+    assert refusals(answers) <= {"code_invalid", "challenge_invalid"}
+
+
+async def test_two_workers_accept_one_backup_code_once(world: World) -> None:
+    carol = await world.enrolled("carol")
+    for left, code in zip((9, 8), carol.codes, strict=False):
+        challenges = cycle([await carol.challenge() for _ in range(20)])
+        answers = await together(world.answer(next(challenges), code) for _ in range(CROWD))
+        (won,) = winners(answers)
+        assert won.json()["mfa"]["backupCodesRemaining"] == left
+        assert refusals(answers) <= {"code_invalid", "challenge_invalid"}
+
+
+async def test_two_workers_judge_five_wrong_codes_of_a_challenge(world: World) -> None:
+    dave = await world.enrolled("dave")
+    assert dave.phone
+    challenge = await dave.challenge()
+    answers = await together(world.answer(challenge, "not a code") for _ in range(CROWD))
+    codes = [answer.json()["code"] for answer in answers]
+    assert (codes.count("code_invalid"), codes.count("challenge_invalid")) == (5, 45)
+
+
+async def test_two_workers_give_one_refresh_token_one_successor(world: World) -> None:
+    erin = await world.register("erin", password=None)
+    for _ in range(5):
+        answers = await together(world.call("POST", "/auth/refresh", {"refresh": erin.refresh}) for _ in range(CROWD))
+        assert len(winners(answers)) == CROWD
+        (successor,) = {answer.json()["refresh"] for answer in answers}
+        assert successor != erin.refresh
+        erin.refresh = successor
+
+
+async def test_two_workers_enroll_once(world: World) -> None:
+    frank = await world.register("frank")
+    path = f"/users/me/secrets/{await frank.begin_enrollment()}/enroll"
+    assert frank.phone
+    code = frank.phone.code()
+    answers = await together(frank.call("PUT", path, {"token": code}) for _ in range(CROWD))
+    assert len(winners(answers)) == 1
+    assert refusals(answers) <= {"already_enrolled", "not_found", "invalid_token"}
+
+
+async def test_two_workers_give_a_name_once_and_a_version_once(world: World) -> None:
+    names = cycle(("Grace", "grace", "GRACE"))
+    answers = await together(world.call("POST", "/users", {"name": next(names)}) for _ in range(CROWD))
+    (won,) = winners(answers, 201)
+    assert refusals(answers) == {"name_taken"}
+    headers = {"authorization": f"Bearer {won.json()['token']}"}
+    bodies = [{"version": 0, "firstName": f"name {number}"} for number in range(CROWD)]
+    answers = await together(world.call("PUT", "/users/me", body, headers=headers) for body in bodies)
+    assert len(winners(answers)) == 1
+    assert refusals(answers) == {"version_conflict"}
+
+
+async def test_what_one_worker_ended_is_over_at_the_other(world: World) -> None:
+    heidi = await world.register("heidi", password=None)
+    assert len(winners(await together(heidi.call("GET", "/users/me") for _ in range(CROWD)))) == CROWD
+    assert (await heidi.call("POST", "/auth/logout")).status_code == 204
+    answers = await together(heidi.call("GET", "/users/me") for _ in range(CROWD))
+    assert refusals(answers) == {"invalid_token"}
+    assert winners(answers) == []
+
+
+async def test_two_workers_share_one_first_admin(world: World) -> None:
+    assert (await world.admin()).name == "admin"
