@@ -43,6 +43,14 @@ def serve(
     raise typer.Exit(run({name: value for name, value in flags.items() if value}))
 
 
+@app.command()
+def demo() -> None:
+    """Show the whole MFA journey on a service that exists for a few seconds."""
+    from sallyport.cli.demo import run
+
+    raise typer.Exit(run())
+
+
 def main() -> None:
     """Run the command line."""
     app()
