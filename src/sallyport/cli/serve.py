@@ -38,10 +38,10 @@ def run(flags: Mapping[str, str]) -> int:
         _tell_password(admin.name, admin.drawn)
     _tell_state(service)
     if settings.workers == 1:
-        return _listen(_application(service), settings)
+        return listen(_application(service), settings)
     service.close()
     os.environ |= {PREFIX + name.upper(): value for name, value in flags.items()}
-    return _listen("sallyport.cli.serve:worker", settings, factory=True, workers=settings.workers)
+    return listen("sallyport.cli.serve:worker", settings, factory=True, workers=settings.workers)
 
 
 def worker() -> Application:
@@ -58,7 +58,8 @@ def _application(service: Service) -> Application:
     return application
 
 
-def _listen(app: Any, settings: Settings, **more: Any) -> int:  # noqa: ANN401  # as uvicorn takes them
+def listen(app: Any, settings: Settings, **more: Any) -> int:  # noqa: ANN401  # as uvicorn takes them
+    """Serve an ASGI application until a signal comes. The bench's bare application is served by it too."""
     try:
         uvicorn.run(
             app,

@@ -1,0 +1,63 @@
+"""One core for what is measured, the other for who measures, and an eye on strangers between them."""
+
+import os
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_ALLOWED = sorted(os.sched_getaffinity(0))
+SERVER = _ALLOWED[0]
+LOAD = _ALLOWED[-1]
+SHARED = SERVER == LOAD
+"""There is one core only: load and server take time from each other, and no ratio means much."""
+
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
+def stay_on_load_core() -> None:
+    """Pin this process to the core of the load."""
+    os.sched_setaffinity(0, {LOAD})
+
+
+@contextmanager
+def server_core() -> Iterator[None]:
+    """Pin what is started inside to the core of the server: a child inherits it."""
+    os.sched_setaffinity(0, {SERVER})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, {LOAD})
+
+
+class Watch:
+    """Sees how much of the server's core went to processes that are not ours, or to another machine."""
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter()
+        self._busy, self._ours = _busy(), _ours()
+
+    def strangers(self) -> float:
+        """Return their share of the core since the watch began."""
+        theirs = (_busy() - self._busy) - (_ours() - self._ours)
+        return max(0.0, theirs / (time.perf_counter() - self._begun))
+
+
+def _busy() -> float:
+    """Return how many seconds the server's core was not idle; time stolen by the hypervisor counts. See proc(5)."""
+    line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{SERVER} "))
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, line.split()[1:9])
+    return (user + nice + system + irq + softirq + steal) * _TICK
+
+
+def _ours() -> float:
+    """Return how many seconds our children have run, the living and the dead: all of them on that core."""
+    dead = resource.getrusage(resource.RUSAGE_CHILDREN)
+    living = Path("/proc/thread-self/children").read_text().split()
+    return dead.ru_utime + dead.ru_stime + sum(map(_cpu_seconds, living))
+
+
+def _cpu_seconds(pid: str) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * _TICK

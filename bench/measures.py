@@ -1,0 +1,229 @@
+"""What is measured: each function is one round of one measure, its limits right beside it."""
+
+import asyncio
+import itertools
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.limits import AT_ONCE, HASHES_AT_ONCE
+from bench.load import Caller, Load, drive, request
+from bench.people import environ_of
+from bench.server import Server
+from bench.stage import Settled, Stage
+
+_QUEUED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one round gave."""
+
+    value: float
+    limit: float | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """What the limit is composed of, and what else is worth knowing."""
+    strangers: float = 0.0
+    """Share of the server's core that others took meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One row of the table."""
+
+    name: str
+    what: str
+    unit: str
+    bar: float
+    at_least: bool
+    sample: Callable[[Stage], Sample]
+
+    def holds(self, figure: float) -> bool:
+        """Tell whether a figure meets the bar."""
+        return figure >= self.bar if self.at_least else figure <= self.bar
+
+
+def login(stage: Stage) -> Sample:
+    """Password logins without MFA, 8 at once, against bare hashes in the same pool."""
+    main, seconds = stage.main, stage.size.seconds / 2
+    asked = itertools.cycle(_shuffled([person.password_request() for person in main.plain]))
+    hashes, loads = [], []
+    for _ in range(3):
+        hashes.append(stage.limit("H", seconds))
+        loads.append(stage.run(drive(main.server.port, asked, at_once=HASHES_AT_ONCE, seconds=seconds)).demand_clean())
+    latencies = {"p50_ms": statistics.median(_percentiles(load)["p50_ms"] for load in loads)}
+    return Sample(statistics.mean(load.rate for load in loads), statistics.mean(hashes), latencies)
+
+
+def answer(stage: Stage) -> Sample:
+    """Answers to a challenge, 32 at once, each by another person with a fresh code."""
+    main = stage.main
+    bare, commits, signature = _bare(stage), stage.limit("D", len(main.people)), stage.limit("S", 2_000)
+    asked = stage.run(_answers(main))
+    load = stage.run(drive(main.server.port, asked, at_once=AT_ONCE)).demand_clean()
+    limit = 1 / (1 / bare.rate + 1 / commits + signature)
+    parts = {"W": bare.rate, "W_load_busy": bare.busy, "D": commits, "S_us": signature * 1e6}
+    return Sample(load.rate, limit, {**parts, **_told(load)})
+
+
+def me(stage: Stage) -> Sample:
+    """`GET /users/me`, 32 at once, each by the next person of many."""
+    main = stage.main
+    bare, verification, reading = _bare(stage), stage.limit("V", 2_000), stage.limit("READ", 4_000)
+    load = stage.run(_read_me(main, AT_ONCE, stage.size.seconds)).demand_clean()
+    limit = 1 / (1 / bare.rate + verification + reading)
+    parts = {"W": bare.rate, "W_load_busy": bare.busy, "V_us": verification * 1e6, "read_us": reading * 1e6}
+    return Sample(load.rate, limit, {**parts, **_told(load)})
+
+
+def scale(stage: Stage) -> Sample:
+    """Both steps of the MFA login, one after the other, in the city against the village."""
+    village, city = stage.village, stage.city
+
+    async def both() -> tuple[list[list[float]], list[list[float]]]:
+        callers = [await Caller.to(settled.server.port) for settled in (village, city)]
+        taken: tuple[list[list[float]], list[list[float]]] = ([], [])
+        for _ in range(30):
+            for settled, caller, steps in zip((village, city), callers, taken, strict=True):
+                steps.append(await _log_in(settled, caller))
+        for caller in callers:
+            caller.close()
+        return taken
+
+    small, large = stage.run(both())
+    parts = {
+        f"{where}_{step}_p50_ms": statistics.median(steps[at] for steps in taken) * 1e3
+        for where, taken in (("village", small), ("city", large))
+        for at, step in enumerate(("password", "code"))
+    }
+    p50_small, p50_large = (statistics.median(map(sum, taken)) * 1e3 for taken in (small, large))
+    return Sample(p50_large, p50_small, parts)
+
+
+def memory(stage: Stage) -> Sample:
+    """Memory of one process that has started and was asked nothing yet."""
+    server = Server("sallyport", environ_of(stage.main.directory), ready=b"")
+    time.sleep(0.3)
+    held = server.resident_megabytes()
+    server.stop()
+    return Sample(held)
+
+
+def start(stage: Stage) -> Sample:
+    """Time from the start of `serve` on an existing database to the first 200 of /readyz."""
+    server = Server("sallyport", environ_of(stage.main.directory))
+    server.stop()
+    return Sample(server.seconds_to_start)
+
+
+def queued(stage: Stage) -> Sample:
+    """p99 of `GET /users/me` while fifty logins are always waiting for their hash."""
+    main, seconds = stage.main, 2 * stage.size.seconds
+    logins = itertools.cycle(_shuffled([person.password_request() for person in main.plain]))
+
+    async def both() -> tuple[Load, Load]:
+        behind = asyncio.create_task(drive(main.server.port, logins, at_once=_QUEUED, seconds=seconds + 0.5))
+        await asyncio.sleep(0.25)
+        front = await _read_me(main, 1, seconds)
+        return front, await behind
+
+    front, behind = stage.run(both())
+    percentiles = _percentiles(front.demand_clean())
+    refused = float(sum(behind.refused.values()))
+    return Sample(percentiles["p99_ms"], None, {**percentiles, "logins_per_s": behind.rate, "logins_refused": refused})
+
+
+def _bare(stage: Stage) -> Load:
+    asked = itertools.repeat(request("GET", "/", {}))
+    return stage.run(drive(stage.bare.port, asked, at_once=AT_ONCE, seconds=stage.size.seconds / 2)).demand_clean()
+
+
+async def _answers(settled: Settled) -> Iterator[bytes]:
+    people = _shuffled(settled.people)
+    opened = await settled.town.challenge(people)
+    now = settled.town.service.clock.now()
+    return iter(
+        [
+            request("POST", "/auth/totp", {"authorization": f"jwt {challenge.reveal()}"}, {"token": person.code(now)})
+            for person, challenge in zip(people, opened, strict=True)
+        ]
+    )
+
+
+async def _read_me(settled: Settled, at_once: int, seconds: float) -> Load:
+    asked = [request("GET", "/users/me", {"authorization": f"Bearer {token}"}) for token in settled.tokens]
+    return await drive(settled.server.port, itertools.cycle(_shuffled(asked)), at_once=at_once, seconds=seconds)
+
+
+async def _log_in(settled: Settled, caller: Caller) -> list[float]:
+    """Log somebody in who has not been logged in before; returns the seconds of both steps."""
+    person = settled.people.pop(random.randrange(len(settled.people)))
+    first = person.password_request()
+    begun = time.perf_counter()
+    challenge = (await caller.call(first))["token"]
+    between = time.perf_counter()
+    code = person.code(settled.town.service.clock.now())
+    await caller.call(request("POST", "/auth/totp", {"authorization": f"jwt {challenge}"}, {"token": code}))
+    return [between - begun, time.perf_counter() - between]
+
+
+def _told(load: Load) -> dict[str, float]:
+    return {"load_busy": load.busy, **_percentiles(load)}
+
+
+def _percentiles(load: Load) -> dict[str, float]:
+    cuts = statistics.quantiles(load.latencies, n=100)
+    return {"p50_ms": cuts[49] * 1e3, "p99_ms": cuts[98] * 1e3}
+
+
+def _shuffled(given: list[Any]) -> list[Any]:
+    return random.sample(given, len(given))
+
+
+MEASURES = (
+    Measure(
+        name="login",
+        what="password logins/s, no MFA, 8 at once, against H",
+        unit="/s",
+        bar=0.80,
+        at_least=True,
+        sample=login,
+    ),
+    Measure(
+        name="totp",
+        what="POST /auth/totp, 32 at once, against 1/(1/W + 1/D + S)",
+        unit="/s",
+        bar=0.5,
+        at_least=True,
+        sample=answer,
+    ),
+    Measure(
+        name="me",
+        what="GET /users/me, 32 at once, against 1/(1/W + V + read)",
+        unit="/s",
+        bar=0.5,
+        at_least=True,
+        sample=me,
+    ),
+    Measure(
+        name="scale",
+        what="p50 of the MFA login, many users against 1,000",
+        unit="ms",
+        bar=1.2,
+        at_least=False,
+        sample=scale,
+    ),
+    Measure(name="memory", what="memory before the first request", unit="MB", bar=90, at_least=False, sample=memory),
+    Measure(name="start", what="from `serve` to /readyz 200", unit="s", bar=0.8, at_least=False, sample=start),
+    Measure(
+        name="queued",
+        what="p99 of GET /users/me, 50 logins queued",
+        unit="ms",
+        bar=50,
+        at_least=False,
+        sample=queued,
+    ),
+)
