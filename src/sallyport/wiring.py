@@ -1,10 +1,10 @@
 """Builds every concrete thing, once."""
 
+import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import distribution
 from typing import Any, Final
-
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from sallyport import __version__
 from sallyport.authenticators import catalog
@@ -85,9 +85,7 @@ class Service:
             clock=machine.clock,
             registration_open=settings.registration == "open",
         )
-        self.passwords = PasswordPolicy(
-            shortest=settings.password_min_length, common=frozenset(FREQUENCY_LISTS["passwords"])
-        )
+        self.passwords = PasswordPolicy(shortest=settings.password_min_length, common=_common_passwords())
         self.sweeps = (
             SweepSessions(self.work, machine.clock, settings.session_idle),
             SweepChallenges(self.work, machine.clock),
@@ -229,3 +227,9 @@ def build(settings: Settings, machine: Machine | None = None) -> Service:
     rings = open_rings(settings.keys_dir, plans, machine.randomness, used_database=used)
     schema.migrate(path)
     return Service(settings, rings, machine)
+
+
+def _common_passwords() -> frozenset[str]:
+    """Return the 30,000 most common passwords: one file of zxcvbn, without its estimator and its other lists."""
+    path = distribution("zxcvbn").locate_file("zxcvbn/frequency_lists.py")
+    return frozenset(runpy.run_path(str(path))["FREQUENCY_LISTS"]["passwords"])

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from sallyport.kernel.outcomes import Overloaded
@@ -31,6 +31,10 @@ class HashPool:
             return work()
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, unless_late)
+
+    def soon(self, work: Callable[[], T]) -> Future[T]:
+        """Start `work` in the pool, however long it waits: for what is made while the service starts."""
+        return self._executor.submit(work)
 
     def close(self) -> None:
         """Let running hashes end and take no more."""
