@@ -29,4 +29,5 @@ class SystemClock:
 def rfc3339(micros: int) -> str:
     """Write a moment as RFC 3339 in UTC, to the microsecond."""
     moment = datetime.fromtimestamp(micros // SECOND, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{micros % SECOND:06d}Z"
+    # Cut from `isoformat`: strftime takes half as long again, and every user has two dates.
+    return f"{moment.isoformat()[:19]}.{micros % SECOND:06d}Z"
