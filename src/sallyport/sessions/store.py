@@ -1,12 +1,12 @@
 """Sessions and refresh tokens in the database."""
 
-import json
 from dataclasses import dataclass
 from typing import Final
 
 from sallyport.kernel.opaque import Digest
 from sallyport.sessions.rules import Proven, Session
 from sallyport.store.work import Row, Rows, Sql
+from sallyport.users.store import read_roles
 
 _FIELDS: Final = "id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent"
 INSERT = Sql(
@@ -116,7 +116,7 @@ def standing(rows: Rows, uid: str) -> tuple[Session, Owner] | None:
     row = rows.one(STANDING, uid=uid)
     if row is None:
         return None
-    owner = Owner(name=row[8], roles=_roles(row[9]), verified=False, mfa=row[10] is not None, codes_left=0)
+    owner = Owner(name=row[8], roles=read_roles(row[9]), verified=False, mfa=row[10] is not None, codes_left=0)
     return _session(row), owner
 
 
@@ -126,7 +126,7 @@ def owner(rows: Rows, uid: str) -> Owner | None:
     return (
         Owner(
             name=row[0],
-            roles=_roles(row[1]),
+            roles=read_roles(row[1]),
             verified=row[2] is not None,
             mfa=row[3] is not None,
             codes_left=row[4],
@@ -204,7 +204,3 @@ def _session(row: Row) -> Session:
         ip=row[6],
         user_agent=row[7],
     )
-
-
-def _roles(text: str) -> tuple[str, ...]:
-    return tuple(json.loads(text))

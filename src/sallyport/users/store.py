@@ -1,7 +1,8 @@
 """Users in the database."""
 
-import json
 from typing import Final
+
+import msgspec
 
 from sallyport.store.work import Row, Rows, Sql
 from sallyport.users.rules import User
@@ -53,6 +54,11 @@ LIST_NEWEST_AFTER = Sql(
 )
 
 
+written_roles: Final = msgspec.json.Encoder().encode
+"""How `users.roles` is written, and read back: a list of names, as JSON."""
+read_roles: Final = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
 def find(rows: Rows, uid: str) -> User | None:
     """Return a user by uid."""
     row = rows.one(FIND, uid=uid)
@@ -62,7 +68,7 @@ def find(rows: Rows, uid: str) -> User | None:
 def roles_of(rows: Rows, uid: str) -> tuple[str, ...] | None:
     """Return the roles of a user, or None where there is no such user."""
     row = rows.one(ROLES, uid=uid)
-    return tuple(json.loads(row[0])) if row else None
+    return read_roles(row[0]) if row else None
 
 
 def name_taken(rows: Rows, name_key: str) -> bool:
@@ -83,7 +89,7 @@ def insert(rows: Rows, user: User) -> bool:
             first_name=user.first_name,
             last_name=user.last_name,
             phone=user.phone,
-            roles=json.dumps(user.roles),
+            roles=written_roles(user.roles).decode(),
             disabled_at=user.created_at if user.disabled else None,
             now=user.created_at,
         )
@@ -158,7 +164,7 @@ def _user(row: Row) -> User:
         first_name=row[6],
         last_name=row[7],
         phone=row[8],
-        roles=tuple(json.loads(row[9])),
+        roles=read_roles(row[9]),
         disabled=row[10] is not None,
         mfa=row[11] is not None,
         created_at=row[12],
