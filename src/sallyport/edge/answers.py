@@ -1,8 +1,9 @@
 """What a handler returns, and what it is given."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from sallyport.kernel.caller import Caller, Client
 
@@ -10,8 +11,7 @@ B = TypeVar("B")
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A granted request: what goes out, as a wire struct or as text."""
 
     body: Any = None
@@ -20,16 +20,14 @@ class Answer:
     media_type: str = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(msgspec.Struct, frozen=True):
     """The Authorization header, split at its first space."""
 
     scheme: str
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask(Generic[B]):
+class Ask(msgspec.Struct, Generic[B], frozen=True, kw_only=True):
     """A request that passed the gate, with everything parsed."""
 
     caller: Caller | None

@@ -1,7 +1,8 @@
 """The one gate. Every credential becomes one `Caller` here, and here alone is judged what it is good for."""
 
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+import msgspec
 
 from sallyport.edge.answers import Credential
 from sallyport.edge.endpoint import Fresh, Who
@@ -14,8 +15,7 @@ from sallyport.kernel.policy import Policy
 FRESH_SECONDS: Final = 600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
+class Claims(msgspec.Struct, frozen=True, kw_only=True):
     """What a valid access token says."""
 
     uid: str
@@ -26,8 +26,7 @@ class Claims:
     amr: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What the database says at this moment of a session that has not ended."""
 
     uid: str

@@ -1,18 +1,16 @@
 """Who is calling, as the gate has judged it once for this request."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Client(msgspec.Struct, frozen=True, kw_only=True):
     """Where a request came from, as far as that can be trusted."""
 
     ip: str
     user_agent: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """A signed-in user, with what their access token proves at this moment."""
 
     uid: str

@@ -4,6 +4,8 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from sallyport.kernel.clock import SECOND
 
 Proven = tuple[str, ...]
@@ -40,8 +42,7 @@ class Limits:
     absolute: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class Session(msgspec.Struct, frozen=True, kw_only=True):
     """A session as stored."""
 
     uid: str

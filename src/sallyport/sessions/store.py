@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from sallyport.kernel.opaque import Digest
 from sallyport.sessions.rules import Proven, Session
 from sallyport.store.work import Row, Rows, Sql
@@ -57,8 +59,7 @@ RETIRE_TOKENS = Sql(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
     """The user behind a session."""
 
     name: str

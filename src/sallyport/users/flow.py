@@ -1,8 +1,10 @@
 """Reading, changing and erasing users."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec.structs import replace
 
 from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import Clock

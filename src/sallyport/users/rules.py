@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from email_validator import EmailNotValidError, validate_email
 from precis_i18n import get_profile
 
@@ -32,8 +33,7 @@ class Email:
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class User(msgspec.Struct, frozen=True, kw_only=True):
     """A user as stored."""
 
     uid: str

@@ -1,7 +1,8 @@
 """Rotating refresh tokens."""
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.hidden import Hidden
