@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sallyport.cli.serve import listen
+from sallyport.cli.serve import bound, listen
 from sallyport.settings import load
 
 _START = {
@@ -32,4 +32,4 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
 if __name__ == "__main__":
     gc.collect()
     gc.freeze()
-    sys.exit(listen(bare, load({"port": sys.argv[-1]}, os.environ, Path.cwd())))
+    sys.exit(listen(bare, bound(load({"port": sys.argv[-1]}, os.environ, Path.cwd()))))

@@ -1,7 +1,6 @@
 """Builds every concrete thing, once."""
 
 import runpy
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from typing import Any, Final
@@ -20,8 +19,8 @@ from sallyport.edge.operation import OperationRoutes
 from sallyport.kernel.clock import DAY, HOUR, Clock, SystemClock
 from sallyport.kernel.hashpool import HashPool
 from sallyport.kernel.ids import Ids, Randomness, system_randomness
-from sallyport.kernel.keyfiles import RingPlan, open_rings
-from sallyport.kernel.vault import Ring, Vault
+from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, open_rings, start_lock
+from sallyport.kernel.vault import Vault
 from sallyport.login import store as login_store
 from sallyport.login.flow.answer import AnswerChallenge
 from sallyport.login.flow.begin import BeginLogin
@@ -60,16 +59,16 @@ class Machine:
 class Service:
     """The running service: every use case wired to its stores and to the routes."""
 
-    def __init__(self, settings: Settings, rings: Mapping[str, Ring], machine: Machine) -> None:
+    def __init__(self, settings: Settings, vault: Vault, keys: SigningKeys, machine: Machine) -> None:
         self.settings = settings
         self.clock = machine.clock
         self._randomness = machine.randomness
         self.ids = Ids(machine.clock, machine.randomness)
         self.work = SqliteWork(settings.database_path)
         self.pool = HashPool()
-        self.vault = Vault(rings["sealing"], rings["pepper"], machine.randomness)
+        self.vault = vault
         self.hashing = Hashing(self.pool, self.vault, machine.cost, machine.randomness)
-        self.keys = SigningKeys(rings["signing"], settings.signing_algorithm)
+        self.keys = keys
         self.mint = Mint(
             self.keys,
             issuer=settings.public_url,
@@ -111,6 +110,7 @@ class Service:
             hashing=self.hashing,
             clock=self.clock,
             ids=self.ids,
+            vault=self.vault,
             role=self.settings.trusted_roles[0],
         )
         return await start(self.settings.admin_password)
@@ -217,16 +217,21 @@ def build(settings: Settings, machine: Machine | None = None) -> Service:
     Raises `StorageUnavailableError`, `KeysRefusedError` or `WrongAlgorithmError`, each with what to do.
     """
     machine = machine or Machine()
-    path = settings.database_path
-    used = scalar(path, "SELECT 1 FROM installation") is not None
+    path, directory = settings.database_path, settings.keys_dir
     plans = [
         RingPlan(name="sealing", draw=lambda: machine.randomness(_KEY_BYTES)),
         RingPlan(name="pepper", draw=lambda: machine.randomness(_KEY_BYTES)),
         RingPlan(name="signing", draw=lambda: draw_key(settings.signing_algorithm), keys=2),
     ]
-    rings = open_rings(settings.keys_dir, plans, machine.randomness, used_database=used)
-    schema.migrate(path)
-    return Service(settings, rings, machine)
+    with start_lock(directory):
+        proof = scalar(path, "SELECT keys_sealed FROM installation")
+        rings = open_rings(directory, plans, machine.randomness, used_database=proof is not None)
+        schema.migrate(path)
+    vault = Vault(rings["sealing"], rings["pepper"], machine.randomness)
+    if proof is not None and not vault.proves(proof):
+        message = f"the keys in {directory} are not those of this database: restore the ones that belong to it"
+        raise KeysRefusedError(message)
+    return Service(settings, vault, SigningKeys(rings["signing"], settings.signing_algorithm), machine)
 
 
 def _common_passwords() -> frozenset[str]:

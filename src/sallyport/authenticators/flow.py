@@ -60,8 +60,8 @@ class DescribeAuthenticator:
         return await self._work(lambda rows: self._record(rows, caller, wish))
 
     def _record(self, rows: Rows, caller: Caller, wish: Description) -> Authenticator | Refused:
-        if not self._sessions.stands(rows, caller):
-            return Refused(why=Why.INVALID_TOKEN)
+        if refused := self._sessions.refused(rows, caller):
+            return refused
         now = self._clock.now()
         told = catalog.find(rows, caller.uid, wish.uid, now)
         if told is None:
@@ -89,8 +89,8 @@ class RemoveAuthenticator:
         return await self._work(lambda rows: self._record(rows, caller, user, uid))
 
     def _record(self, rows: Rows, caller: Caller, user: str, uid: str) -> Refused | None:
-        if not self._sessions.stands(rows, caller):
-            return Refused(why=Why.INVALID_TOKEN)
+        if refused := self._sessions.refused(rows, caller):
+            return refused
         told, owner = catalog.find(rows, user, uid, self._clock.now()), users.find(rows, user)
         if told is None or owner is None:
             return Refused(why=Why.NOT_FOUND)

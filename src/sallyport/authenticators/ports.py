@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from sallyport.kernel.caller import Caller
-from sallyport.kernel.outcomes import Tokens
+from sallyport.kernel.outcomes import Refused, Tokens
 from sallyport.store.work import Rows
 
 Proven = tuple[str, ...]
@@ -12,8 +12,8 @@ Proven = tuple[str, ...]
 class Sessions(Protocol):
     """Sessions, as far as a change of an authenticator meets them."""
 
-    def stands(self, rows: Rows, caller: Caller) -> bool:
-        """Tell whether the caller's session still stands inside this unit, with MFA as the gate saw it."""
+    def refused(self, rows: Rows, caller: Caller) -> Refused | None:
+        """Judge inside this unit whether the caller is still who the gate saw; None where that is so."""
         ...
 
     def renew(self, rows: Rows, caller: Caller, proven: Proven | None) -> Tokens:

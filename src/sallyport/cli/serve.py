@@ -4,6 +4,8 @@ import asyncio
 import gc
 import logging
 import os
+import signal
+import socket
 import sys
 from collections.abc import Mapping
 from importlib.metadata import distribution
@@ -12,6 +14,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
 from sallyport.app import Application
 from sallyport.kernel.hidden import Hidden
@@ -24,24 +27,36 @@ from sallyport.wiring import Service, build
 log = structlog.get_logger()
 
 
+class CanNotListenError(Exception):
+    """The address is taken, or is none of this machine's."""
+
+
 def run(flags: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status. Whatever is wrong is told at once, with what to do."""
     _log_as_json()
+    os.umask(0o077)  # whatever is written is for the owner's eyes alone
     try:
         settings = load(flags, os.environ, Path.cwd())
+        door = bound(settings)
         service = build(settings)
         admin = asyncio.run(service.first_start())
-    except (SettingsRefusedError, KeysRefusedError, WrongAlgorithmError, StorageUnavailableError) as fault:
-        sys.stderr.write(f"sallyport can't start:\n{_indented(str(fault))}\n")
+    except (
+        SettingsRefusedError,
+        KeysRefusedError,
+        WrongAlgorithmError,
+        StorageUnavailableError,
+        CanNotListenError,
+    ) as no:
+        sys.stderr.write(f"sallyport can't start:\n{_indented(str(no))}\n")
         return 1
     if admin and admin.drawn:
         _tell_password(admin.name, admin.drawn)
     _tell_state(service)
     if settings.workers == 1:
-        return listen(_application(service), settings)
+        return listen(_application(service), door)
     service.close()
     os.environ |= {PREFIX + name.upper(): value for name, value in flags.items()}
-    return listen("sallyport.cli.serve:worker", settings, factory=True, workers=settings.workers)
+    return listen("sallyport.cli.serve:worker", door, factory=True, workers=settings.workers)
 
 
 def worker() -> Application:
@@ -58,27 +73,43 @@ def _application(service: Service) -> Application:
     return application
 
 
-def listen(app: Any, settings: Settings, **more: Any) -> int:  # noqa: ANN401  # as uvicorn takes them
-    """Serve an ASGI application until a signal comes. The bench's bare application is served by it too."""
+def bound(settings: Settings) -> socket.socket:
+    """Take the address to listen on, before anything is made. Raises `CanNotListenError`."""
+    door = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
     try:
-        uvicorn.run(
-            app,
-            host=settings.host,
-            port=settings.port,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-            **more,
-        )
-    except SystemExit as ended:  # uvicorn's way of saying that the port is taken
-        return int(ended.code or 0)
-    return 0
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind((settings.host, settings.port))
+    except OSError as fault:
+        door.close()
+        message = f"can't listen on {settings.host}:{settings.port} ({fault.strerror}): choose another --host or --port"
+        raise CanNotListenError(message) from fault
+    door.set_inheritable(True)
+    return door
+
+
+def listen(app: Any, door: socket.socket, **more: Any) -> int:  # noqa: ANN401  # as uvicorn takes them
+    """Serve an ASGI application until a signal comes. The bench's bare application is served by it too."""
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        **more,
+    )
+    if config.workers > 1:
+        Multiprocess(config, sockets=[door]).run()
+        return 0
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: None)  # uvicorn raises it again after its work is done: that was all
+    server = uvicorn.Server(config)
+    server.run(sockets=[door])
+    return 0 if server.started else 1
 
 
 def _tell_password(name: str, password: Hidden[str]) -> None:

@@ -61,7 +61,7 @@ def _mended(slip: re.Match[bytes]) -> bytes:
 
 def _misfit(fault: msgspec.ValidationError) -> Refused:
     text = str(fault)
-    why = Why.UNKNOWN_FIELD if "unknown field" in text else Why.INVALID_REQUEST
+    why = Why.UNKNOWN_FIELD if text.startswith("Object contains unknown field") else Why.INVALID_REQUEST
     found = _FIELD.search(text)
     pointer = "/" + (found["name"] or (found["path"] or "").lstrip(".")) if found else "/"
     return Refused(why=why, detail=text.split(" - at ", maxsplit=1)[0].replace("`", "'") + ".", pointer=pointer)

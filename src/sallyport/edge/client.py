@@ -32,17 +32,21 @@ def user_agent(headers: list[Header]) -> str:
 
 def _hops(headers: list[Header]) -> Iterator[str]:
     """Yield the addresses of the forwarding chain, nearest first, up to the first that can't be read."""
-    given: list[str] = []
-    for name, value in headers:
-        if name == b"x-forwarded-for":
-            given += value.decode("latin-1").split(",")
-        elif name == b"forwarded":  # RFC 7239
-            given += [found[1] if (found := _FOR.search(hop)) else "" for hop in value.decode("latin-1").split(",")]
-    for hop in reversed(given):
+    listed = [hop for name, value in headers if name == b"x-forwarded-for" for hop in _split(value)]
+    described = [hop for name, value in headers if name == b"forwarded" for hop in _split(value)]
+    if listed and described:
+        return  # a proxy writes one of the two, and the client may have written the other
+    # RFC 7239 4: the last hop is the nearest.
+    for hop in reversed(listed or [found[1] if (found := _FOR.search(hop)) else "" for hop in described]):
         try:
-            yield str(ip_address(hop.strip()))
+            address = ip_address(hop)
         except ValueError:
             return
+        yield str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def _split(value: bytes) -> list[str]:
+    return [hop.strip() for hop in value.decode("latin-1").split(",")]
 
 
 def _is_proxy(address: str, proxies: Networks) -> bool:

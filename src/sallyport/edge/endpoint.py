@@ -49,7 +49,7 @@ class Endpoint(Generic[B]):
     body: type[Any]
     handle: Callable[[Ask[B]], Awaitable[Answer | Refused]]
     answers: Mapping[int, Any]
-    """Status to wire type; None for an answer without a body."""
+    """Status to wire type; a tuple where it is one of several, None for an answer without a body."""
     parse: Callable[[Any], B] | None = None
     """Makes of the wire body what the handler takes. It may raise `UnfitError`, and does so before any question
     of a fresh proof: 400 goes before 401 `step_up_required`."""

@@ -7,12 +7,12 @@ from typing import Final
 
 import msgspec
 import structlog
-from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
 from sallyport.edge import problems
 from sallyport.edge.answers import Answer
 from sallyport.edge.resource import Allowed, Resource
+from sallyport.kernel.ids import UID
 from sallyport.kernel.outcomes import Overloaded, Refused, Why
 from sallyport.store.work import StorageUnavailableError
 
@@ -42,7 +42,7 @@ class Front:
             for path, found in resources.items()
             if path.count("{") == 1
         }
-        self._patterns = [(compile_path(path)[0], found) for path, found in resources.items() if "{" in path]
+        self._patterns = [(_pattern(path), found) for path, found in resources.items() if "{" in path]
         hsts = ((b"strict-transport-security", b"max-age=31536000"),) if https else ()
         self._always = _ALWAYS + hsts
 
@@ -78,9 +78,14 @@ class Front:
 
     def _walk(self, path: str) -> tuple[Resource, Mapping[str, str]] | None:
         for pattern, resource in self._patterns:
-            if found := pattern.match(path):
+            if found := pattern.fullmatch(path):
                 return resource, found.groupdict()
         return None
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """Return what matches a path: a uid in canonical form, or `me`; anything else in its place is not found."""
+    return re.compile(re.escape(path).replace(r"\{id\}", f"(?P<id>me|{UID})").replace(r"\{sid\}", f"(?P<sid>{UID})"))
 
 
 def _rendered(outcome: Answer | Refused | Allowed, request_id: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:

@@ -8,7 +8,6 @@ from sallyport.edge.answers import Credential
 from sallyport.edge.endpoint import Fresh, Who
 from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import SECOND, Clock
-from sallyport.kernel.ids import is_uid
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.policy import Policy
 
@@ -109,7 +108,7 @@ class Gate:
 
     async def _reach_other(self, who: Who, caller: Caller, target: str) -> Refused | None:
         hidden = who in {Who.OWNER, Who.OWNER_OR_DESK}
-        if not is_uid(target) or (hidden and not caller.trusted):
+        if hidden and not caller.trusted:
             return Refused(why=Why.NOT_FOUND)
         roles = await self._sessions.roles_of(target)
         if roles is None:

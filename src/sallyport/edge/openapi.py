@@ -91,7 +91,9 @@ def _security(route: Endpoint[Any]) -> list[dict[str, Any]]:
 def _granted(kind: Any, schema_of: dict[str, Any], media_type: str) -> dict[str, Any]:  # noqa: ANN401  # a wire type
     if kind is None:
         return {"description": "Done."}
-    return {"description": "Granted.", "content": {media_type: {"schema": schema_of[_key(kind)]}}}
+    schemas = [schema_of[_key(one)] for one in _alternatives(kind)]
+    schema = {"oneOf": schemas} if len(schemas) > 1 else schemas[0]
+    return {"description": "Granted.", "content": {media_type: {"schema": schema}}}
 
 
 def _refused(route: Endpoint[Any], schema_of: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +128,11 @@ def _query_parameters(route: Endpoint[Any]) -> list[dict[str, Any]]:
 
 def _types(route: Endpoint[Any]) -> list[Any]:
     body = [] if route.body is Nothing else [route.body]
-    return body + [kind for kind in route.answers.values() if kind is not None]
+    return body + [one for kind in route.answers.values() if kind is not None for one in _alternatives(kind)]
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:  # noqa: ANN401  # a wire type, or several
+    return kind if isinstance(kind, tuple) else (kind,)
 
 
 def _needs_body(body: Any) -> bool:  # noqa: ANN401  # a wire type

@@ -112,10 +112,10 @@ async def _read(body: Body[Any], scope: Scope, receive: Receive) -> Any:  # noqa
     if scope["method"] in {"GET", "HEAD"}:
         return _NOTHING
     raw = await _collect(scope, receive)
+    if raw != b"" and not _is_json(scope["headers"]):
+        return Refused(why=Why.UNSUPPORTED_MEDIA_TYPE)
     if raw is None:
         return Refused(why=Why.PAYLOAD_TOO_LARGE)
-    if raw and not _is_json(scope["headers"]):
-        return Refused(why=Why.UNSUPPORTED_MEDIA_TYPE)
     return body.read(raw or b"{}")
 
 

@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Callable
+from typing import Final
 
 from sallyport.kernel.clock import Clock
 
@@ -10,7 +11,8 @@ from sallyport.kernel.clock import Clock
 Randomness = Callable[[int], bytes]
 system_randomness: Randomness = secrets.token_bytes
 
-_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+UID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_CANONICAL = re.compile(UID)
 
 
 class Ids:

@@ -1,10 +1,12 @@
 """The key directory: one file a ring, made at the first start, readable by its owner alone."""
 
+import fcntl
 import json
 import os
 import stat
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +32,22 @@ class RingPlan:
     """Two for signing: the next key is published before it signs."""
 
 
+@contextmanager
+def start_lock(directory: Path) -> Iterator[None]:
+    """Let one process at a time make what a start has to make. Raises `KeysRefusedError` without a usable folder."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY)
+    except OSError as fault:
+        message = f"the key directory {directory} can't be used: {fault.strerror}"
+        raise KeysRefusedError(message) from fault
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def open_rings(
     directory: Path, plans: list[RingPlan], randomness: Randomness, *, used_database: bool
 ) -> Mapping[str, Ring]:
@@ -39,6 +57,8 @@ def open_rings(
     that others can read, a file that is not a ring.
     """
     faults: list[str] = []
+    if stat.S_IMODE(directory.stat().st_mode) & 0o022:
+        faults.append(f"{directory} can be written by others: chmod 700 {directory}")
     rings: dict[str, Ring] = {}
     missing = [plan for plan in plans if not (directory / f"{plan.name}.json").exists()]
     if missing and used_database:
@@ -47,8 +67,11 @@ def open_rings(
             for plan in missing
         )
     else:
-        for plan in missing:
-            _create(directory, plan, randomness)
+        try:
+            for plan in missing:
+                _create(directory, plan, randomness)
+        except OSError as fault:
+            faults.append(f"can't write keys to {directory}: {fault.strerror}")
     for plan in plans:
         try:
             rings[plan.name] = _read(directory / f"{plan.name}.json", plan.name)
@@ -71,22 +94,15 @@ def _create(directory: Path, plan: RingPlan, randomness: Randomness) -> None:
         },
         indent=2,
     )
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / f"{plan.name}.json"
     part = directory / f".{plan.name}.part"
-    part.unlink(missing_ok=True)
+    part.unlink(missing_ok=True)  # of a start that died; no other one runs now
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
     with os.fdopen(handle, "w") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
-    # A link fails where another node was faster: its ring stands, ours is thrown away.
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        pass
-    finally:
-        part.unlink()
+    part.rename(path)
     _sync_directory(directory)
 
 

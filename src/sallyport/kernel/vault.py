@@ -62,6 +62,9 @@ class Place:
         return "\x1f".join((self.table, self.column, self.user, self.row)).encode()
 
 
+_PROOF: Final = Place(table="installation", column="keys_sealed", user="", row="")
+
+
 class Vault:
     """Seals and derives under the key rings. Holds no state but the keys."""
 
@@ -91,6 +94,21 @@ class Vault:
         except InvalidTag:
             message = f"{place.table}.{place.column} of row {place.row}: altered, or moved from another place"
             raise DoesNotOpenError(message) from None
+
+    def proof(self) -> bytes:
+        """Return a sealed value that tells these rings from all others."""
+        return self.seal(Hidden(bytes.fromhex(self.pepper_id) + self._mark(self.pepper_id)), _PROOF)
+
+    def proves(self, sealed: bytes) -> bool:
+        """Tell whether a `proof` was made with these rings."""
+        try:
+            told = self.open(sealed, _PROOF).reveal()
+            return hmac.compare_digest(told[KEY_ID_BYTES:], self._mark(told[:KEY_ID_BYTES].hex()))
+        except DoesNotOpenError:
+            return False
+
+    def _mark(self, key_id: str) -> bytes:
+        return self.peppered(key_id, "installation", b"")
 
     @property
     def pepper_id(self) -> str:

@@ -35,7 +35,6 @@ class NewUser(UserFields, frozen=True, rename="camel", kw_only=True, forbid_unkn
 
     name: Field
     password: Field | UnsetType = UNSET
-    version: int | UnsetType = UNSET
 
 
 class RegisteredBody(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -187,7 +186,7 @@ class LoginRoutes:
                 who=Who.ANYONE,
                 body=Nothing,
                 handle=self.begin,
-                answers={200: AuthToken | ChallengeBody},
+                answers={200: (AuthToken, ChallengeBody)},
                 refusals=doors,
                 schemes=("basic",),
             ),
@@ -198,7 +197,7 @@ class LoginRoutes:
                 who=Who.ANYONE,
                 body=PasswordBody,
                 handle=self.begin_by_post,
-                answers={200: AuthToken | ChallengeBody},
+                answers={200: (AuthToken, ChallengeBody)},
                 refusals=doors,
                 schemes=("basic",),
             ),

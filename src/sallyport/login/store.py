@@ -41,7 +41,9 @@ SWEEP = Sql(
 )
 
 HAD_FIRST_START = Sql("SELECT 1 FROM installation")
-FIRST_START = Sql("INSERT INTO installation (id, first_start_at) VALUES (1, :now) ON CONFLICT DO NOTHING")
+FIRST_START = Sql(
+    "INSERT INTO installation (id, first_start_at, keys_sealed) VALUES (1, :now, :proof) ON CONFLICT DO NOTHING"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +109,9 @@ def sweep(rows: Rows, now: int, most: int) -> int:
     return rows.change(SWEEP, now=now, most=most)
 
 
-def claim_first_start(rows: Rows, now: int) -> bool:
+def claim_first_start(rows: Rows, proof: bytes, now: int) -> bool:
     """Tell whether this is the very first start of this database; only one unit ever hears yes."""
-    return bool(rows.change(FIRST_START, now=now))
+    return bool(rows.change(FIRST_START, proof=proof, now=now))
 
 
 def had_first_start(rows: Rows) -> bool:

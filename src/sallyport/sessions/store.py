@@ -16,10 +16,9 @@ INSERT = Sql(
        VALUES (:uid, :user, :proven, :auth_time, :created_at, :last_used_at, :ip, :user_agent)"""
 )
 FIND = Sql(f"SELECT {_FIELDS} FROM sessions WHERE id = :uid")  # noqa: S608  # constants of this file, no input
-STANDS = Sql(
-    """SELECT 1 FROM sessions JOIN users ON users.id = sessions.user_id
-       WHERE sessions.id = :uid AND users.id = :user AND users.disabled_at IS NULL
-         AND (users.mfa_since IS NOT NULL) = :mfa"""
+MFA_BEHIND = Sql(
+    """SELECT mfa_since FROM sessions JOIN users ON users.id = sessions.user_id
+       WHERE sessions.id = :uid AND users.id = :user AND users.disabled_at IS NULL"""
 )
 STANDING = Sql(
     """SELECT sessions.id, user_id, proven, auth_time, sessions.created_at, last_used_at, ip, user_agent,
@@ -107,9 +106,10 @@ def find(rows: Rows, uid: str) -> Session | None:
     return _session(row) if row else None
 
 
-def stands(rows: Rows, uid: str, user: str, *, mfa: bool) -> bool:
-    """Tell whether a session is still there, its user not disabled, and MFA as it was seen."""
-    return rows.one(STANDS, uid=uid, user=user, mfa=mfa) is not None
+def mfa_behind(rows: Rows, uid: str, user: str) -> bool | None:
+    """Tell whether the user behind a session has MFA; None where the session ended or the user is disabled."""
+    row = rows.one(MFA_BEHIND, uid=uid, user=user)
+    return None if row is None else row[0] is not None
 
 
 def standing(rows: Rows, uid: str) -> tuple[Session, Owner] | None:

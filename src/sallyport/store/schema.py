@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from sallyport.store.sqlite import scalar
+from sallyport.store.sqlite import create_file, scalar
 from sallyport.store.work import Sql
 
 HEAD: Final = "0001"
@@ -22,8 +22,7 @@ def migrate(path: Path) -> None:
         return
     from alembic.command import upgrade  # noqa: PLC0415  # 0.2 s and 18 MB that a start does not need
 
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
+    create_file(path)
     upgrade(alembic_config(f"sqlite:///{path}"), "head")
 
 

@@ -8,7 +8,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -159,8 +159,7 @@ def _fail_group(connection: sqlite3.Connection, group: list[_Waiting], fault: sq
 def _connect(path: Path, pragmas: tuple[str, ...]) -> sqlite3.Connection:
     """Open the file for owner's eyes only. Raises `StorageUnavailableError` with what to do."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        create_file(path)
         connection = sqlite3.connect(
             path,
             isolation_level=None,
@@ -174,6 +173,18 @@ def _connect(path: Path, pragmas: tuple[str, ...]) -> sqlite3.Connection:
         message = f"can't open the database {path}: {fault}"
         raise StorageUnavailableError(message) from fault
     return connection
+
+
+def create_file(path: Path) -> None:
+    """Create an empty database file for its owner's eyes only; leaves alone what is there.
+
+    A file that is there is never opened here: closing a second handle would drop every POSIX lock that this process
+    has on it, and another process would then delete the log under our feet. sqlite.org/howtocorrupt.html 2.2
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def scalar(path: Path, sql: str) -> Any:  # noqa: ANN401  # one value of whatever type the question has

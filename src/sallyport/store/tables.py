@@ -50,6 +50,8 @@ installation = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     _moment("first_start_at"),
+    # Opens under the key rings of this installation alone: a start with others is refused.
+    Column("keys_sealed", LargeBinary, nullable=False),
 )
 
 users = Table(

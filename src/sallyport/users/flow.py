@@ -17,8 +17,8 @@ from sallyport.users.rules import User
 class Sessions(Protocol):
     """What users ask of sessions, which stand on a higher floor."""
 
-    def stands(self, rows: Rows, caller: Caller) -> bool:
-        """Tell whether the caller's session still stands inside this unit."""
+    def refused(self, rows: Rows, caller: Caller) -> Refused | None:
+        """Judge inside this unit whether the caller is still who the gate saw; None where that is so."""
         ...
 
     def end_all(self, rows: Rows, uid: str) -> None:
@@ -50,8 +50,8 @@ class ChangeUser:
         return await self._work(lambda rows: self._record(rows, caller, uid, change))
 
     def _record(self, rows: Rows, caller: Caller, uid: str, change: Change) -> User | Refused:
-        if not self._sessions.stands(rows, caller):
-            return Refused(why=Why.INVALID_TOKEN)
+        if refused := self._sessions.refused(rows, caller):
+            return refused
         old = store.find(rows, uid)
         if old is None:
             return Refused(why=Why.NOT_FOUND)
@@ -81,8 +81,8 @@ class DeleteUser:
         return await self._work(lambda rows: self._record(rows, caller, uid))
 
     def _record(self, rows: Rows, caller: Caller, uid: str) -> Refused | None:
-        if not self._sessions.stands(rows, caller):
-            return Refused(why=Why.INVALID_TOKEN)
+        if refused := self._sessions.refused(rows, caller):
+            return refused
         return None if store.delete(rows, uid) else Refused(why=Why.NOT_FOUND)
 
 

@@ -57,6 +57,7 @@ class UserFields(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     disabled: bool | UnsetType = UNSET
     date_created: Field | UnsetType = UNSET
     date_modified: Field | UnsetType = UNSET
+    version: int | UnsetType = UNSET
 
 
 class UserChange(UserFields, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
@@ -76,6 +77,7 @@ READ_ONLY: Final = (
     "disabled",
     "date_created",
     "date_modified",
+    "version",
 )
 
 

@@ -62,7 +62,7 @@ class RegenerateCodes:
         return told if isinstance(told, Refused) else (told, drawn.shown)
 
     def _record(self, rows: Rows, caller: Caller, codes: store.NewSet) -> Authenticator | Refused:
-        if not self._sessions.stands(rows, caller):
-            return Refused(why=Why.INVALID_TOKEN)
+        if refused := self._sessions.refused(rows, caller):
+            return refused
         store.replace(rows, codes, self._clock.now())
         return store.of_user(rows, caller.uid) or Refused(why=Why.NOT_FOUND)

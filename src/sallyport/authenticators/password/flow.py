@@ -70,6 +70,9 @@ class SetPassword:
             return Refused(why=Why.INVALID_TOKEN)
         if held:
             return Refused(why=Why.ALREADY_EXISTS)
+        # ASVS 6.2.3: no way around `current`. Whoever deletes a password does not set the next one.
+        if not caller.newcomer:
+            return Refused(why=Why.STEP_UP_REQUIRED, level=caller.level)
         if refused := self._policy.judge(password, bearer(user), "/secret"):
             return refused
         uid = self._ids.new()
@@ -78,8 +81,8 @@ class SetPassword:
         return await self._work(lambda rows: self._record(rows, caller, kept, description))
 
     def _record(self, rows: Rows, caller: Caller, kept: Kept, description: str | None) -> Authenticator | Refused:
-        if not self._sessions.stands(rows, caller):
-            return Refused(why=Why.INVALID_TOKEN)
+        if refused := self._sessions.refused(rows, caller):
+            return refused
         if not store.insert(rows, kept, description, self._clock.now()):
             return Refused(why=Why.ALREADY_EXISTS)
         return _told(rows, caller.uid)
@@ -118,8 +121,8 @@ class ChangePassword:
     def _record(
         self, rows: Rows, caller: Caller, held: store.StoredPassword, sealed: bytes, wish: NewPassword
     ) -> tuple[Authenticator, Tokens] | Refused:
-        if not self._sessions.stands(rows, caller):
-            return Refused(why=Why.INVALID_TOKEN)
+        if refused := self._sessions.refused(rows, caller):
+            return refused
         description = held.told.description if wish.keep_description else wish.description
         if not store.change(rows, held, sealed, description, self._clock.now()):
             return Refused(why=Why.VERSION_CONFLICT)

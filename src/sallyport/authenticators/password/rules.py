@@ -52,9 +52,9 @@ def fault(password: Hidden[str], bearer: Bearer, shortest: int, common: Abstract
 
 
 def _is_repetition(folded: str, common: AbstractSet[str]) -> bool:
-    """Tell whether a text is one character, or one common password, over and over."""
-    for size in range(1, len(folded) // 2 + 1):
+    """Tell whether a text is one common password over and over. Mere runs of one character are not on any list."""
+    for size in range(_SHORTEST_TELLING, len(folded)):
         unit = folded[:size]
-        if (size == 1 or unit in common) and (unit * (len(folded) // size + 1)).startswith(folded):
+        if unit in common and len(set(unit)) > 1 and (unit * (len(folded) // size + 1)).startswith(folded):
             return True
     return False

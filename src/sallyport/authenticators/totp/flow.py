@@ -91,8 +91,8 @@ class BeginEnrollment:
     def _record(
         self, rows: Rows, caller: Caller, seed: store.SealedSeed, description: str | None
     ) -> Authenticator | Refused:
-        if not self._sessions.stands(rows, caller):
-            return Refused(why=Why.INVALID_TOKEN)
+        if refused := self._sessions.refused(rows, caller):
+            return refused
         # One factor must not make two: a newcomer's token proves nothing yet.
         if not caller.fresh or passwords.of_user(rows, caller.uid) is None:
             return Refused(why=Why.PASSWORD_REQUIRED)
@@ -152,8 +152,8 @@ class Enroll:
         self, rows: Rows, caller: Caller, accepted: Accepted, codes: backup_codes.NewSet
     ) -> tuple[Authenticator, Tokens] | Refused:
         now = self._clock.now()
-        if not self._sessions.stands(rows, caller):
-            return Refused(why=Why.INVALID_TOKEN)
+        if refused := self._sessions.refused(rows, caller):
+            return refused
         if passwords.of_user(rows, caller.uid) is None:
             return Refused(why=Why.PASSWORD_REQUIRED)
         if not store.enroll(rows, caller.uid, accepted, now):

@@ -13,7 +13,7 @@ from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
 from sallyport.login.flow.begin import WRONG
 from sallyport.login.flow.codes import CodeJudge, GoodCode
-from sallyport.sessions.flow.keeper import DEAD, SessionKeeper
+from sallyport.sessions.flow.keeper import SessionKeeper
 from sallyport.sessions.rules import PASSWORD, PASSWORD_AND_CODE
 from sallyport.store.work import Rows, Work
 
@@ -56,8 +56,8 @@ class Elevate:
         self, rows: Rows, caller: Caller, still: passwords.Seen, rehashed: bytes | None, good: GoodCode | None
     ) -> Tokens | Refused:
         now = self._clock.now()
-        if not self._keeper.stands(rows, caller):
-            return DEAD
+        if refused := self._keeper.refused(rows, caller):
+            return refused
         if good and not self._judge.claim(rows, good, now):
             return Refused(why=Why.WRONG_LOGIN_CODE)
         if not passwords.use(rows, still, rehashed, now):

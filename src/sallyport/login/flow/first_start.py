@@ -8,6 +8,7 @@ from sallyport.authenticators.password.hashing import Hashing, Kept
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Ids
+from sallyport.kernel.vault import Vault
 from sallyport.login import store
 from sallyport.store.work import Rows, Work
 from sallyport.users import store as users
@@ -25,12 +26,13 @@ class FirstAdmin:
 class FirstStart:
     """Makes the first admin."""
 
-    def __init__(self, *, work: Work, hashing: Hashing, clock: Clock, ids: Ids, role: str) -> None:
+    def __init__(self, *, work: Work, hashing: Hashing, vault: Vault, clock: Clock, ids: Ids, role: str) -> None:
         self._work = work
         self._hashing = hashing
         self._clock = clock
         self._ids = ids
         self._role = role
+        self._vault = vault
 
     async def __call__(self, chosen: Hidden[str] | None) -> FirstAdmin | None:
         """Return the admin that was made, or None where the database had its first start before."""
@@ -45,7 +47,7 @@ class FirstStart:
         return FirstAdmin(name=admin.name, drawn=None if chosen else password)
 
     def _record(self, rows: Rows, admin: User, kept: Kept) -> bool:
-        if not store.claim_first_start(rows, admin.created_at):
+        if not store.claim_first_start(rows, self._vault.proof(), admin.created_at):
             return False
         users.insert(rows, admin)
         passwords.insert(rows, kept, None, admin.created_at)

@@ -12,7 +12,7 @@ from sallyport.kernel.clock import Clock
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Ids
 from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
-from sallyport.sessions.flow.keeper import DEAD, SessionKeeper
+from sallyport.sessions.flow.keeper import SessionKeeper
 from sallyport.sessions.rules import NOTHING, PASSWORD
 from sallyport.store.work import Rows, Work
 from sallyport.users import store as users
@@ -82,8 +82,8 @@ class Register:
     def _record(
         self, rows: Rows, desk: Caller | None, user: User, kept: Kept | None, client: Client
     ) -> Tokens | Refused | None:
-        if desk and not self._keeper.stands(rows, desk):
-            return DEAD
+        if desk and (refused := self._keeper.refused(rows, desk)):
+            return refused
         if not users.insert(rows, user):
             return Refused(why=Why.NAME_TAKEN, pointer="/name")
         if kept:

@@ -74,7 +74,7 @@ class SessionKeeper:
     def renew(self, rows: Rows, caller: Caller, proven: Proven | None) -> Tokens:
         """Give the caller's session new tokens; those before are retired. A new proof is written if there is one.
 
-        The unit has made sure that the session `stands`.
+        The unit has made sure that the caller is not `refused`.
         """
         now = self._clock.now()
         if proven is not None:
@@ -86,9 +86,15 @@ class SessionKeeper:
             raise LookupError(message)
         return self._with_new_token(rows, session)
 
-    def stands(self, rows: Rows, caller: Caller) -> bool:
-        """Tell whether the caller's session still stands inside this unit, with MFA as the gate saw it."""
-        return store.stands(rows, caller.session, caller.uid, mfa=caller.mfa)
+    def refused(self, rows: Rows, caller: Caller) -> Refused | None:
+        """Judge inside this unit whether the caller is still who the gate saw; None where that is so.
+
+        The session may have ended since, and MFA may have been switched: then the proof is not the strongest any more.
+        """
+        mfa = store.mfa_behind(rows, caller.session, caller.uid)
+        if mfa is None:
+            return DEAD
+        return None if mfa is caller.mfa else Refused(why=Why.STEP_UP_REQUIRED, level="aal2" if mfa else "aal1")
 
     def end_all(self, rows: Rows, uid: str) -> None:
         """End every session and every open challenge of a user."""

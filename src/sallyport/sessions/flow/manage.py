@@ -6,7 +6,7 @@ from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.sessions import store
-from sallyport.sessions.flow.keeper import DEAD, SessionKeeper
+from sallyport.sessions.flow.keeper import SessionKeeper
 from sallyport.sessions.rules import Session
 from sallyport.store.work import Rows, Work
 from sallyport.users import store as users
@@ -34,8 +34,8 @@ class ManageSessions:
         """End one session of a user; None when it is done."""
 
         def unit(rows: Rows) -> Refused | None:
-            if not self._keeper.stands(rows, caller):
-                return DEAD
+            if refused := self._keeper.refused(rows, caller):
+                return refused
             return None if store.end(rows, session, uid) else Refused(why=Why.NOT_FOUND)
 
         return await self._work(unit)
@@ -44,8 +44,8 @@ class ManageSessions:
         """End all sessions of a user but the caller's own; None when it is done."""
 
         def unit(rows: Rows) -> Refused | None:
-            if not self._keeper.stands(rows, caller):
-                return DEAD
+            if refused := self._keeper.refused(rows, caller):
+                return refused
             self._keeper.end_others(rows, uid, caller)
             return None
 
