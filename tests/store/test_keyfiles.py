@@ -1,0 +1,127 @@
+"""Key rings on disk: made once, readable by their owner alone, refused when anything about them is odd."""
+
+import json
+import os
+import stat
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sallyport.kernel.ids import system_randomness
+from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, open_rings
+from sallyport.kernel.vault import Ring
+
+PLANS = [
+    RingPlan(name="sealing", draw=lambda: system_randomness(32)),
+    RingPlan(name="signing", draw=lambda: system_randomness(48), keys=2),
+]
+
+
+def opened(folder: Path, *, used: bool = False) -> dict[str, Ring]:
+    return dict(open_rings(folder, PLANS, system_randomness, used_database=used))
+
+
+def plain(rings: dict[str, Ring]) -> dict[str, Any]:
+    return {
+        name: (ring.active, {key_id: key.reveal() for key_id, key in ring.keys.items()}) for name, ring in rings.items()
+    }
+
+
+def faults(folder: Path, *, used: bool = True) -> list[str]:
+    with pytest.raises(KeysRefusedError) as refused:
+        opened(folder, used=used)
+    return str(refused.value).splitlines()
+
+
+def test_the_first_start_makes_the_rings_and_the_next_ones_read_them(tmp_path: Path) -> None:
+    made = opened(tmp_path / "keys")
+    assert {name: len(ring.keys) for name, ring in made.items()} == {"sealing": 1, "signing": 2}
+    assert plain(opened(tmp_path / "keys", used=True)) == plain(made)
+    assert len({key for _, keys in plain(made).values() for key in keys.values()}) == 3
+
+
+def test_only_the_owner_reads_the_folder_and_its_files(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        opened(tmp_path / "keys")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
+    files = sorted((tmp_path / "keys").iterdir())
+    assert [file.name for file in files] == ["sealing.json", "signing.json"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_a_missing_ring_beside_a_used_database_is_named_and_never_made_anew(tmp_path: Path) -> None:
+    opened(tmp_path)
+    (tmp_path / "sealing.json").unlink()
+    (told,) = faults(tmp_path)
+    assert "sealing.json is missing beside a database that is in use" in told
+    assert "backup" in told
+    assert not (tmp_path / "sealing.json").exists()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o777])
+def test_a_ring_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    opened(tmp_path)
+    (tmp_path / "signing.json").chmod(mode)
+    (told,) = faults(tmp_path)
+    assert f"mode {mode:04o}" in told
+    assert f"chmod 600 {tmp_path}/signing.json" in told
+
+
+def ring(**changes: Any) -> str:
+    key_id = "0011223344556677"
+    return json.dumps({"ring": "sealing", "active": key_id, "keys": {key_id: b64encode(bytes(32)).decode()}} | changes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "null",
+        "[]",
+        "{}",
+        "\x00",
+        ring(ring="signing"),
+        ring(active="ffffffffffffffff"),
+        ring(active=None),
+        ring(keys={}),
+        ring(keys=[]),
+        ring(keys={"0011223344556677": 7}),
+        ring(keys={"0011223344556677": "not base64!"}),
+        ring(active="short", keys={"short": ""}),
+        ring(active="0011", keys={"0011": "AAAA"}),
+        ring(active="zz11223344556677", keys={"zz11223344556677": "AAAA"}),
+    ],
+)
+def test_what_is_no_ring_is_refused(tmp_path: Path, text: str) -> None:
+    opened(tmp_path)
+    (tmp_path / "sealing.json").write_text(text)
+    (told,) = faults(tmp_path)
+    assert f"{tmp_path}/sealing.json is not a sealing ring" in told
+
+
+def test_all_faults_are_told_in_one_message(tmp_path: Path) -> None:
+    opened(tmp_path)
+    (tmp_path / "sealing.json").unlink()
+    (tmp_path / "signing.json").chmod(0o644)
+    assert len(faults(tmp_path)) == 2
+
+
+def test_a_fault_never_tells_a_key(tmp_path: Path) -> None:
+    opened(tmp_path)
+    written = json.loads((tmp_path / "sealing.json").read_text())
+    (key,) = written["keys"].values()
+    (tmp_path / "sealing.json").write_text(json.dumps(written | {"active": "nothing"}))
+    assert key not in "".join(faults(tmp_path))
+
+
+def test_a_half_written_file_of_a_crashed_start_is_no_hindrance(tmp_path: Path) -> None:
+    (tmp_path / ".sealing.part").write_text("{")
+    made = opened(tmp_path)
+    assert plain(opened(tmp_path)) == plain(made)
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["sealing.json", "signing.json"]

@@ -1,0 +1,100 @@
+"""The schema: migrations lead to the tables, and every statement finds an index."""
+
+import importlib
+import pkgutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+import sallyport
+from sallyport.store import schema
+from sallyport.store.tables import metadata
+from sallyport.store.work import Sql
+
+WITHOUT_INDEX = {
+    "sallyport.login.store.HAD_FIRST_START": "a table of one row at most",
+    "sallyport.store.schema.VERSION": "a table of one row",
+    "sallyport.users.store.COUNT": "counts all users, along an index",
+    "sallyport.users.store.LIST_NEWEST": "walks an index in its order, and stops at the limit",
+}
+SORTED_BY_HAND = {
+    "sallyport.login.store.DROP_OLDEST": "sorts the challenges of one user, 21 at most",
+    "sallyport.sessions.store.OF_USER": "sorts the sessions of one user, for a list that people read",
+}
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("schema") / "test.db"
+    schema.migrate(path)
+    return path
+
+
+def statements() -> Iterator[tuple[str, Sql]]:
+    for module in pkgutil.walk_packages(sallyport.__path__, "sallyport."):
+        if "__main__" in module.name or ".migrations" in module.name:
+            continue
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, Sql):
+                yield f"{module.name}.{name}", value
+
+
+STATEMENTS = dict(statements())
+
+
+def plan(database: Path, sql: Sql) -> list[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        values = [None] * len(sql.names)
+        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql.positional}", values)]
+
+
+def test_the_head_is_the_one_of_the_migrations() -> None:
+    script = ScriptDirectory.from_config(schema.alembic_config("sqlite://"))
+    assert script.get_heads() == [schema.HEAD]
+
+
+def test_migrations_make_the_tables_of_today(database: Path) -> None:
+    engine = create_engine(f"sqlite:///{database}", poolclass=NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_migrated_database_is_left_alone(database: Path) -> None:
+    before = database.read_bytes()
+    schema.migrate(database)
+    assert database.read_bytes() == before
+
+
+def test_a_database_is_made_for_its_owner_alone(database: Path) -> None:
+    assert database.stat().st_mode & 0o777 == 0o600
+
+
+def test_there_are_statements_to_look_at() -> None:
+    assert len(STATEMENTS) > 50
+    assert set(WITHOUT_INDEX) | set(SORTED_BY_HAND) <= set(STATEMENTS)
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_every_statement_finds_an_index(database: Path, name: str) -> None:
+    steps = plan(database, STATEMENTS[name])
+    scans = [step for step in steps if step.startswith("SCAN") and step != "SCAN CONSTANT ROW"]
+    assert bool(scans) == (name in WITHOUT_INDEX), scans
+    sorts = [step for step in steps if "TEMP B-TREE" in step]
+    assert bool(sorts) == (name in SORTED_BY_HAND), sorts
+
+
+def test_every_foreign_key_is_followed_by_an_index(database: Path) -> None:
+    # Without one, each erased user would be searched for in all rows of the other table.
+    for table in metadata.tables.values():
+        for key in table.foreign_keys:
+            probe = Sql(f"SELECT 1 FROM {table.name} WHERE {key.parent.name} = :value")  # noqa: S608  # our own names
+            assert plan(database, probe)[0].startswith(f"SEARCH {table.name} USING"), key

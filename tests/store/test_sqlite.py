@@ -1,0 +1,263 @@
+"""The SQLite runner: groups share a commit, a unit fails alone, a failed commit fails its whole group."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from sallyport.settings import load
+from sallyport.store import schema
+from sallyport.store.sqlite import SqliteWork
+from sallyport.store.work import Rows, Sql, StorageUnavailableError
+from sallyport.wiring import build
+
+PATIENCE = 20
+"""Seconds after which a hang is called one. Nothing here takes long."""
+
+MAKE = Sql("CREATE TABLE t (n INTEGER PRIMARY KEY, parent INTEGER REFERENCES t (n))")
+ADD = Sql("INSERT INTO t (n) VALUES (:n)")
+ADD_CHILD = Sql("INSERT INTO t (n, parent) VALUES (:n, :parent)")
+ALL = Sql("SELECT n FROM t ORDER BY n")
+
+
+def added(number: int) -> Callable[[Rows], int]:
+    def unit(rows: Rows) -> int:
+        rows.change(ADD, n=number)
+        return number
+
+    return unit
+
+
+def numbers(rows: Rows) -> list[int]:
+    return [row[0] for row in rows.all(ALL)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "test.db"
+
+
+@pytest.fixture
+async def work(path: Path) -> AsyncIterator[SqliteWork]:
+    made = SqliteWork(path)
+    await made(lambda rows: rows.change(MAKE))
+    yield made
+    made.close()
+
+
+class Held:
+    """A unit that keeps the writer busy until it is let go, so that others pile up behind it."""
+
+    def __init__(self, work: SqliteWork) -> None:
+        self._begun, self._go = Event(), Event()
+        self.task = asyncio.ensure_future(work(self._unit))
+
+    def _unit(self, _rows: Rows) -> None:
+        self._begun.set()
+        assert self._go.wait(PATIENCE)
+
+    async def begun(self) -> None:
+        assert await asyncio.to_thread(self._begun.wait, PATIENCE)
+
+    async def let_go(self) -> None:
+        self._go.set()
+        await asyncio.wait_for(self.task, PATIENCE)
+
+
+async def piled_up(work: SqliteWork, units: list[Callable[[Rows], Any]]) -> list[Any]:
+    """Run units in one group; returns what each gave or raised."""
+    held = Held(work)
+    await held.begun()
+    tasks = [asyncio.ensure_future(work(unit)) for unit in units]
+    await asyncio.sleep(0)
+    await held.let_go()
+    return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), PATIENCE)
+
+
+async def test_a_unit_is_durable_when_it_is_answered(work: SqliteWork, path: Path) -> None:
+    assert await work(added(1)) == 1
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT n FROM t").fetchall() == [(1,)]
+    assert await work.read(numbers) == [1]
+
+
+async def test_units_that_wait_share_one_transaction(work: SqliteWork, path: Path) -> None:
+    with closing(sqlite3.connect(path, check_same_thread=False)) as other:
+
+        def unit(number: int) -> Callable[[Rows], tuple[int, int]]:
+            def run(rows: Rows) -> tuple[int, int]:
+                rows.change(ADD, n=number)
+                outside = other.execute("SELECT count(*) FROM t").fetchone()[0]
+                return len(numbers(rows)), outside
+
+            return run
+
+        seen = await piled_up(work, [unit(number) for number in range(10)])
+        # Each sees those before it, and nobody outside sees any before the commit.
+        assert seen == [(number + 1, 0) for number in range(10)]
+        assert other.execute("SELECT count(*) FROM t").fetchone()[0] == 10
+
+
+async def test_a_unit_that_raises_undoes_itself_alone(work: SqliteWork) -> None:
+    def raises(rows: Rows) -> None:
+        rows.change(ADD, n=99)
+        raise LookupError("mine")
+
+    before, failed, twice, after = await piled_up(work, [added(1), raises, added(1), added(2)])
+    assert (before, after) == (1, 2)
+    assert isinstance(failed, LookupError)
+    assert isinstance(twice, sqlite3.IntegrityError)
+    assert await work.read(numbers) == [1, 2]
+
+
+async def test_a_failed_commit_fails_the_whole_group_and_stores_nothing(work: SqliteWork) -> None:
+    def breaks_the_commit(rows: Rows) -> None:
+        rows.change(Sql("PRAGMA defer_foreign_keys = ON"))
+        rows.change(ADD_CHILD, n=50, parent=12_345)
+
+    outcomes = await piled_up(work, [added(1), breaks_the_commit, added(2)])
+    assert [type(outcome) for outcome in outcomes] == [StorageUnavailableError] * 3
+    assert await work.read(numbers) == []
+    assert await work(added(3)) == 3
+
+
+async def test_a_full_disk_fails_the_whole_group_and_the_next_one_has_its_chance(work: SqliteWork) -> None:
+    def fills_the_disk(rows: Rows) -> None:
+        rows.change(Sql("PRAGMA max_page_count = 8"))
+        rows.change(Sql("CREATE TABLE big AS SELECT zeroblob(1000000)"))
+
+    outcomes = await piled_up(work, [added(1), fills_the_disk, added(2)])
+    assert [str(outcome) for outcome in outcomes] == ["database or disk is full"] * 3
+    assert all(isinstance(outcome, StorageUnavailableError) for outcome in outcomes)
+    assert await work.read(numbers) == []
+    await work(lambda rows: rows.change(Sql("PRAGMA max_page_count = 1000000")))
+    assert await work(added(3)) == 3
+
+
+async def test_a_database_that_another_process_holds_is_unavailable(work: SqliteWork, path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageUnavailableError, match="locked"):
+            await work(added(1))
+        assert await work.read(numbers) == []
+        other.execute("ROLLBACK")
+    assert await work(added(1)) == 1
+
+
+async def test_a_caller_who_leaves_gets_nothing_and_the_others_theirs(work: SqliteWork) -> None:
+    held = Held(work)
+    await held.begun()
+    leaving, staying = (asyncio.ensure_future(work(added(number))) for number in (1, 2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await held.let_go()
+    assert await asyncio.wait_for(staying, PATIENCE) == 2
+    assert leaving.cancelled()
+    assert await work(numbers) == [1, 2]
+
+
+async def test_a_caller_who_leaves_while_the_unit_runs_leaves_a_commit(work: SqliteWork) -> None:
+    held = Held(work)
+    await held.begun()
+    held.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await held.let_go()
+    assert await asyncio.wait_for(work(added(1)), PATIENCE) == 1
+
+
+async def test_closing_lets_the_unit_in_flight_end(path: Path) -> None:
+    work = SqliteWork(path)
+    await work(lambda rows: rows.change(MAKE))
+    held = Held(work)
+    await held.begun()
+    closing_down = asyncio.ensure_future(asyncio.to_thread(work.close))
+    await held.let_go()
+    await asyncio.wait_for(closing_down, PATIENCE)
+
+
+async def test_foreign_keys_hold(work: SqliteWork) -> None:
+    with pytest.raises(sqlite3.IntegrityError):
+        await work(lambda rows: rows.change(ADD_CHILD, n=1, parent=2))
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("synchronous", 2), ("journal_mode", "wal"), ("foreign_keys", 1), ("secure_delete", 2)]
+)
+async def test_the_writer_is_set_up_to_lose_nothing(work: SqliteWork, pragma: str, value: object) -> None:
+    # 2 is FULL for synchronous: the log is synced at each commit.
+    row = await work(lambda rows: rows.one(Sql(f"PRAGMA {pragma}")))
+    assert row == (value,)
+
+
+async def test_a_reading_unit_writes_nothing(work: SqliteWork) -> None:
+    with pytest.raises(StorageUnavailableError, match="readonly"):
+        await work.read(added(1))
+
+
+async def test_only_the_owner_reads_the_files(work: SqliteWork, path: Path) -> None:
+    await work(added(1))
+    files = sorted(path.parent.iterdir())
+    assert [file.name for file in files] == ["test.db", "test.db-shm", "test.db-wal"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_missing_value_of_a_statement_is_a_fault() -> None:
+    with pytest.raises(KeyError):
+        Sql("SELECT :one, :two, :one").values({"one": 1})
+    assert Sql("SELECT :one, :two, :one").values({"one": 1, "two": 2}) == (1, 2, 1)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    path.write_text("this is a letter to my aunt, and longer than the header of a database" * 20)
+    for opens in (SqliteWork, schema.migrate):
+        with pytest.raises(StorageUnavailableError, match=f"{path}.*not a database"):
+            opens(path)
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageUnavailableError, match=f"can't open the database {tmp_path}"):
+        SqliteWork(tmp_path)
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageUnavailableError, match="can't open the database"):
+        SqliteWork(tmp_path / "file" / "test.db")
+
+
+def test_a_file_that_may_not_be_written_is_named() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, path = Path(name), Path(name) / "test.db"
+        SqliteWork(path).close()
+        path.chmod(0o444)
+        folder.chmod(0o555)
+        me = os.geteuid()
+        try:
+            if me == 0:
+                os.seteuid(65_534)  # root may write everything
+            with pytest.raises(StorageUnavailableError, match=f"can't open the database {path}.*denied"):
+                SqliteWork(path)
+            with pytest.raises(StorageUnavailableError, match=r"can't open the database.*denied"):
+                SqliteWork(folder / "new.db")
+        finally:
+            os.seteuid(me)
+            folder.chmod(0o700)
+
+
+def test_a_service_on_a_healthy_database_starts_twice(tmp_path: Path) -> None:
+    environ = {
+        "SALLYPORT_DATABASE_URL": f"sqlite:///{tmp_path}/a.db",
+        "SALLYPORT_KEYS_DIR": f"{tmp_path}/keys",
+    }
+    for _ in range(2):
+        build(load({}, environ, tmp_path)).close()
