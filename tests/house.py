@@ -23,12 +23,17 @@ POSITIONAL = {
     "sallyport.authenticators.totp.rules.Accepted": "an authenticator and its step, in the order in which one says it",
     "sallyport.edge.answers.Answer": "a body, and rarely more",
     "sallyport.edge.answers.Credential": "scheme and value, as they stand in the header",
+    "sallyport.edge.problems.FieldError": "pointer and detail, as they stand in the answer",
+    "sallyport.login.http.CodeBody": "read from JSON, never made by hand",
+    "sallyport.login.http.ElevateBody": "read from JSON, never made by hand",
+    "sallyport.login.http.PasswordBody": "read from JSON, never made by hand",
     "sallyport.edge.problems.Face": "a line of a table, whose columns are named above it",
     "sallyport.login.rules.Identifier": "a kind and its key",
     "sallyport.login.rules.Credentials": "identifier and value, as they stand in the header",
     "sallyport.sessions.signing.SigningKey": "made in one place, beside its fields",
     "sallyport.users.rules.Name": "shown and key",
     "sallyport.users.rules.Email": "shown and key",
+    "sallyport.users.http.Wanted": "a body, and what was read from it",
 }
 
 ENDLESS = {"sallyport.app._sweep": "sweeps as long as the process lives, and is cancelled with it"}
@@ -168,12 +173,12 @@ def endless_loops() -> list[str]:
 
 
 def open_records() -> list[str]:
-    """Name dataclasses that are not frozen, slotted, and by keyword from two fields on."""
+    """Name dataclasses and msgspec structs that are not frozen, slotted, and by keyword from two fields on."""
     faults = []
     for module in modules():
         for name, node in module.nodes():
-            if isinstance(node, ast.ClassDef) and (options := _dataclass_options(node)) is not None:
-                wanted = {"frozen", "slots"}
+            if isinstance(node, ast.ClassDef) and (options := _record_options(node)) is not None:
+                wanted = {"frozen", "slots"} if _fields(node) else set[str]()
                 if _fields(node) > 1 and f"{name}.{node.name}" not in POSITIONAL:
                     wanted.add("kw_only")
                 faults += [f"{module.at(node)} {node.name}: not {option}" for option in sorted(wanted - options)]
@@ -263,13 +268,19 @@ def _depth(node: ast.AST, so_far: int = 0) -> int:
     return deepest
 
 
-def _dataclass_options(node: ast.ClassDef) -> set[str] | None:
+def _record_options(node: ast.ClassDef) -> set[str] | None:
+    """Return the options of a dataclass or a struct that say yes; None for any other class."""
     for decorator in node.decorator_list:
         called = decorator.func if isinstance(decorator, ast.Call) else decorator
         if ast.unparse(called) in {"dataclass", "dataclasses.dataclass"}:
-            given = decorator.keywords if isinstance(decorator, ast.Call) else []
-            return {option.arg or "" for option in given if ast.unparse(option.value) == "True"}
+            return _said_yes(decorator.keywords if isinstance(decorator, ast.Call) else [])
+    if any(ast.unparse(base) in {"msgspec.Struct", "Struct"} for base in node.bases):
+        return _said_yes(node.keywords) | {"slots"}  # a struct has no other way
     return None
+
+
+def _said_yes(options: list[ast.keyword]) -> set[str]:
+    return {option.arg or "" for option in options if ast.unparse(option.value) == "True"}
 
 
 def _fields(node: ast.ClassDef) -> int:
