@@ -1,20 +1,36 @@
 """The rules of the house, looked after by machine."""
 
 from collections.abc import Callable
+from typing import Any
 
+import httpx2
 import pytest
 
 from tests import house
+from tests.world import PASSWORD, Person, World, basic, bearer
 
 RULES = [
     house.long_files,
     house.long_functions,
+    house.deep_functions,
     house.poor_names,
     house.endless_loops,
     house.open_records,
     house.prints,
     house.loose_ends,
+    house.unreasoned_exceptions,
 ]
+
+TOKENS_COME_FROM = {
+    ("POST", "/users"),
+    ("GET", "/auth/password"),
+    ("POST", "/auth/password"),
+    ("POST", "/auth/totp"),
+    ("POST", "/auth/elevate"),
+    ("POST", "/auth/refresh"),
+    ("PUT", "/users/{id}/secrets/{sid}"),
+    ("PUT", "/users/{id}/secrets/{sid}/enroll"),
+}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -42,3 +58,99 @@ def test_access_tokens_are_made_in_one_place() -> None:
 
 def test_the_keeper_is_asked_for_tokens_in_known_places_only() -> None:
     assert house.givers_of_tokens() == house.TOKENS_GIVEN_BY
+
+
+class Walk:
+    """A walk over all routes that notes which of them reached the mint."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.minted: set[tuple[str, str]] = set()
+        self.walked: set[tuple[str, str]] = set()
+        self._made = 0
+        access = world.service.mint.access
+
+        def noted(*given: Any) -> Any:
+            self._made += 1
+            return access(*given)
+
+        vars(world.service.mint)["access"] = noted
+
+    async def step(
+        self, route: str, body: Any = None, by: Person | None = None, headers: Any = None, **params: str
+    ) -> httpx2.Response:
+        """Take one route, successfully, and look whether a token was made on the way."""
+        method, path = route.split(" ")
+        before = self._made
+        given = headers or (by.auth if by else {})
+        answer = await self.world.call(method, path.format(**{"id": "me"} | params), body, headers=given)
+        assert answer.is_success, answer.text
+        self.walked.add((method, path))
+        if self._made > before:
+            self.minted.add((method, path))
+        return answer
+
+
+async def test_only_these_routes_give_tokens(world: World) -> None:
+    walk = Walk(world)
+    made = (await walk.step("POST /users", {"name": "alice", "password": PASSWORD})).json()
+    alice = Person(world, "alice", made["userUid"], made["token"], made["refresh"])
+    await walk_of_reading(walk, alice)
+    await walk_of_secrets(walk, alice)
+    await walk_of_doors(walk, alice)
+    assert walk.walked == {(one.method, one.path) for one in world.service.endpoints()}
+    assert walk.minted == TOKENS_COME_FROM
+
+
+async def walk_of_reading(walk: Walk, alice: Person) -> None:
+    for path in ("/healthz", "/readyz", "/openapi.json", "/docs", "/.well-known/jwks.json"):
+        await walk.step(f"GET {path}")
+    for path in ("/users", "/users/count", "/users/{id}", "/users/{id}/sessions"):
+        await walk.step(f"GET {path}", by=alice)
+    await walk.step("PUT /users/{id}", {"version": 0, "firstName": "Alice"}, by=alice)
+
+
+async def walk_of_secrets(walk: Walk, alice: Person) -> None:
+    uid = await alice.begin_enrollment()
+    assert alice.phone
+    code = {"token": alice.phone.code()}
+    alice.hold((await walk.step("PUT /users/{id}/secrets/{sid}/enroll", code, by=alice, sid=uid)).json()["session"])
+    await walk.step("POST /users/{id}/secrets", {"type": "mfabackup"}, by=alice)
+    listed = (await walk.step("GET /users/{id}/secrets", by=alice)).json()
+    await walk.step("GET /users/{id}/secrets/count", by=alice)
+    held = listed[0]
+    await walk.step("GET /users/{id}/secrets/{sid}", by=alice, sid=held["uid"])
+    change = {"version": held["version"], "current": PASSWORD, "secret": PASSWORD + "!"}
+    changed = await walk.step("PUT /users/{id}/secrets/{sid}", change, by=alice, sid=held["uid"])
+    alice.hold(changed.json()["session"])
+    alice.password += "!"
+
+
+async def walk_of_doors(walk: Walk, alice: Person) -> None:
+    bob, phone = await walk.world.register("bob"), alice.phone
+    assert phone
+    await walk.step("GET /auth/password", headers=basic("bob", PASSWORD))
+    await walk.step("POST /auth/password", {"identifier": "bob", "password": PASSWORD})
+    challenge = await alice.challenge()
+    walk.world.clock.advance(30)
+    answered = await walk.step("POST /auth/totp", {"token": phone.code()}, headers=bearer(challenge))
+    alice.hold(answered.json())
+    await walk.step("POST /auth/elevate", {"password": PASSWORD}, by=bob)
+    refreshed = await walk.step("POST /auth/refresh", {"refresh": alice.refresh})
+    alice.hold(refreshed.json())
+    sessions = (await alice.call("GET", "/users/me/sessions")).json()
+    other = next(one["uid"] for one in sessions if not one["current"])
+    await walk.step("DELETE /users/{id}/sessions/{sid}", by=alice, sid=other)
+    await walk.step("DELETE /users/{id}/sessions", by=alice)
+    secrets = (await alice.call("GET", "/users/me/secrets")).json()
+    await walk.step("DELETE /users/{id}/secrets/{sid}", by=alice, sid=secrets[-1]["uid"])
+    await walk.step("POST /auth/logout", by=alice)
+    await walk.step("DELETE /users/{id}", by=bob)
+
+
+async def test_a_password_where_mfa_is_on_reaches_no_mint(world: World) -> None:
+    alice = await world.enrolled("alice")
+    walk = Walk(world)
+    await walk.step("GET /auth/password", headers=basic("alice", PASSWORD))
+    await walk.step("POST /users/{id}/secrets", {"type": "mfa"}, by=alice)
+    assert walk.minted == set()

@@ -267,3 +267,9 @@ async def test_without_a_chosen_password_the_first_admin_gets_a_random_one(tmp_p
         assert first.drawn.reveal() != ADMIN_PASSWORD
     finally:
         service.close()
+
+
+async def test_the_first_admins_password_is_the_same_in_every_unicode_form(make_world: MakeWorld) -> None:
+    chosen = "e\u0301le\u0300ve of the old school"
+    world: World = await make_world({"SALLYPORT_ADMIN_PASSWORD": chosen})
+    assert (await world.password("admin", chosen)).status_code == 200

@@ -356,6 +356,20 @@ async def test_of_two_changes_of_a_password_by_one_session_one_wins(make_stage: 
     assert (await scene.stage.world.password("alice", NEW_PASSWORD)).status_code == 200
 
 
+async def test_a_login_in_flight_does_not_survive_a_password_removed_and_set_anew(make_stage: MakeStage) -> None:
+    scene = await scene_of(make_stage, login, mfa=False)
+    await is_refused_in_vain(scene, login, 2, password_removed_and_set_anew, "invalid_credentials")
+
+
+async def test_a_change_in_flight_does_not_spoil_a_password_removed_and_set_anew(make_stage: MakeStage) -> None:
+    scene = await scene_of(make_stage, change_password, mfa=False)
+    scene.quick = scene.slow
+    request = await change_password(scene)
+    answer = await scene.stage.in_vain(request, lambda: password_removed_and_set_anew(scene), before=3)
+    assert answer.status_code in {404, 409}
+    assert (await scene.stage.world.password("alice", NEW_PASSWORD)).status_code == 200
+
+
 @pytest.mark.parametrize("act", [deleted, disabled, logged_out], ids=names)
 async def test_a_first_password_set_too_late_is_not_there(make_stage: MakeStage, act: Act) -> None:
     stage: Stage = await make_stage()

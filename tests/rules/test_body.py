@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from typing import Any
 
 import msgspec
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sallyport.edge.body import Body
+from sallyport.edge.body import MAX_BYTES, Body
 from sallyport.kernel.outcomes import Refused, Why
 
 values = st.recursive(
@@ -209,3 +211,13 @@ def test_what_does_not_fit_is_refused_for_what_it_is(raw: bytes, why: Why) -> No
 def test_no_bytes_make_a_typed_body_raise(raw: bytes) -> None:
     outcome = Body(Wanted).read(raw)
     assert isinstance(outcome, Wanted | Refused)
+
+
+def test_a_body_of_the_largest_size_is_judged_in_a_moment() -> None:
+    # A string that never ends: each of its quotes was tried as the beginning of another one, 20 s in all.
+    raw = 'b"\\x22" + b"\\\\\\x22" * ' + str(MAX_BYTES // 2 - 1)
+    question = f"from sallyport.edge.body import Body; print(Body(dict).read({raw}).why.name)"
+    asked = subprocess.run(  # the bound is a stop for a hang, some hundred times what it takes
+        [sys.executable, "-c", question], capture_output=True, text=True, timeout=8, check=True
+    )
+    assert asked.stdout.strip() == "MALFORMED_JSON"

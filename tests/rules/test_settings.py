@@ -203,3 +203,8 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
     settings: Any = read(tmp_path)
     with pytest.raises(AttributeError):
         settings.port = 1
+
+
+def test_a_list_of_anything_but_text_is_a_fault_of_its_setting(tmp_path: Path) -> None:
+    (told,) = faults(tmp_path, toml="trusted_roles = [1, 2]")
+    assert "TRUSTED_ROLES" in told

@@ -4,7 +4,9 @@ import json
 import os
 import stat
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -125,3 +127,45 @@ def test_a_half_written_file_of_a_crashed_start_is_no_hindrance(tmp_path: Path) 
     made = opened(tmp_path)
     assert plain(opened(tmp_path)) == plain(made)
     assert [file.name for file in sorted(tmp_path.iterdir())] == ["sealing.json", "signing.json"]
+
+
+def test_two_nodes_that_start_at_once_share_one_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link, quick = os.link, []
+
+    def link_after_the_other_node(*paths: Any) -> None:
+        monkeypatch.setattr(os, "link", link)
+        quick.append(plain(opened(tmp_path)))
+        link(*paths)
+
+    monkeypatch.setattr(os, "link", link_after_the_other_node)
+    assert plain(opened(tmp_path)) == quick[0]
+
+
+def test_many_nodes_that_start_at_once_share_one_ring(tmp_path: Path) -> None:
+    start = Barrier(4)
+
+    def node(folder: Path) -> Any:
+        start.wait(timeout=20)
+        return plain(opened(folder))
+
+    for number in range(25):
+        folder = tmp_path / str(number)
+        with ThreadPoolExecutor(4) as nodes:
+            first, *others = nodes.map(node, [folder] * 4)
+        assert others == [first] * 3
+
+
+def test_a_folder_in_place_of_a_ring_is_a_clear_fault(tmp_path: Path) -> None:
+    opened(tmp_path)
+    (tmp_path / "sealing.json").unlink()
+    (tmp_path / "sealing.json").mkdir(mode=0o700)
+    (told,) = faults(tmp_path)
+    assert "sealing.json" in told
+
+
+def test_a_key_of_no_length_is_no_key(tmp_path: Path) -> None:
+    opened(tmp_path)
+    key_id = "0011223344556677"
+    (tmp_path / "sealing.json").write_text(ring(active=key_id, keys={key_id: ""}))
+    (told,) = faults(tmp_path)
+    assert "is not a sealing ring" in told

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from sallyport.kernel.keyfiles import KeysRefusedError
+from sallyport.sessions.signing import WrongAlgorithmError
 from sallyport.settings import load
 from sallyport.store import schema
 from sallyport.store.sqlite import SqliteWork
@@ -261,3 +263,72 @@ def test_a_service_on_a_healthy_database_starts_twice(tmp_path: Path) -> None:
     }
     for _ in range(2):
         build(load({}, environ, tmp_path)).close()
+
+
+async def test_closing_commits_what_waits(path: Path) -> None:
+    work = SqliteWork(path)
+    await work(lambda rows: rows.change(MAKE))
+    held = Held(work)
+    await held.begun()
+    waiting = asyncio.ensure_future(work(added(1)))
+    await asyncio.sleep(0)
+    held._go.set()
+    work.close()
+    assert await asyncio.wait_for(waiting, 5) == 1
+
+
+async def test_a_unit_after_closing_is_refused_and_does_not_hang(path: Path) -> None:
+    work = SqliteWork(path)
+    work.close()
+    with pytest.raises(StorageUnavailableError):
+        await asyncio.wait_for(work(added(1)), 5)
+
+
+async def test_a_reading_unit_sees_one_moment(work: SqliteWork, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as other:
+
+        def looks_twice(rows: Rows) -> tuple[list[int], list[int]]:
+            first = numbers(rows)
+            other.execute("INSERT INTO t (n) VALUES (7)")
+            other.commit()
+            return first, numbers(rows)
+
+        first, second = await work.read(looks_twice)
+    assert first == second
+
+
+def environ(database: Path, keys: Path) -> dict[str, str]:
+    return {"SALLYPORT_DATABASE_URL": f"sqlite:///{database}", "SALLYPORT_KEYS_DIR": str(keys)}
+
+
+def test_a_start_where_no_database_can_be_made_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = load({}, environ(tmp_path / "file" / "a.db", tmp_path / "keys"), tmp_path)
+    with pytest.raises(StorageUnavailableError):
+        build(settings)
+
+
+def test_a_start_where_no_keys_can_be_made_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = load({}, environ(tmp_path / "a.db", tmp_path / "file" / "keys"), tmp_path)
+    with pytest.raises(KeysRefusedError):
+        build(settings)
+
+
+def test_a_start_on_the_schema_of_a_later_release_says_so(tmp_path: Path) -> None:
+    settings = load({}, environ(tmp_path / "a.db", tmp_path / "keys"), tmp_path)
+    build(settings).close()
+    with closing(sqlite3.connect(tmp_path / "a.db")) as other:
+        other.execute("UPDATE alembic_version SET version_num = '9999'")
+        other.commit()
+    with pytest.raises(StorageUnavailableError):
+        build(settings)
+
+
+def test_a_start_with_a_signing_key_that_is_none_says_so(tmp_path: Path) -> None:
+    settings = load({}, environ(tmp_path / "a.db", tmp_path / "keys"), tmp_path)
+    build(settings).close()
+    ring = tmp_path / "keys" / "signing.json"
+    ring.write_text(ring.read_text().replace("MIGH", "AAAA"))
+    with pytest.raises((KeysRefusedError, WrongAlgorithmError)):
+        build(settings)
