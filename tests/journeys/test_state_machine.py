@@ -1,0 +1,548 @@
+"""No sequence of calls reaches what was not proven: hypothesis draws the calls, a small model keeps the account."""
+
+import asyncio
+import tempfile
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+import joserfc.jwt
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from joserfc.jwk import KeySet
+
+from sallyport.store.work import Row, Sql
+from tests.world import Phone, TurnedClock, World, bearer, client_of, service_in
+
+T = TypeVar("T")
+
+WORDS = ("correct horse battery staple", "another set of plain words", "a third set of simple words")
+NAMES = ("alice", "bob")
+# Most of what is drawn is right, so that long journeys come about; the rest is a little wrong.
+WHO = st.sampled_from(["alice", "alice", "alice", "bob"])
+WHICH = st.sampled_from([0, 0, 0, 1, 2])
+PLACE = st.sampled_from([0, 0, 0, 1, 2, 4, 5])
+STEPS = st.sampled_from([0, 0, 1, 1, -1, 2, -2])
+RIGHT = st.sampled_from([True, True, True, True, False])
+SELDOM = RIGHT.map(lambda right: not right)
+
+STATE = Sql(
+    """SELECT mfa_since IS NOT NULL,
+              (SELECT count(*) FROM totp WHERE totp.user_id = users.id AND enrolled_at IS NOT NULL),
+              (SELECT count(*) FROM backup_sets WHERE backup_sets.user_id = users.id),
+              (SELECT count(*) FROM passwords WHERE passwords.user_id = users.id)
+       FROM users WHERE users.id = :user"""
+)
+
+
+@dataclass
+class Session:
+    """What a session has proven, as far as the caller of the service can know."""
+
+    user: "User"
+    proven: set[str]
+    refresh: str
+    tokens: list[str] = field(default_factory=list)
+    over: bool = False
+
+
+@dataclass
+class Authenticator:
+    """A phone with the secret of one authenticator, and the last step that was accepted of it."""
+
+    uid: str
+    phone: Phone
+    last_step: int
+    enrolled: bool = False
+
+
+@dataclass(eq=False)
+class Challenge:
+    """A challenge, when it was given, and how many codes were tried at it."""
+
+    token: str
+    given: int
+    tries: int = 0
+
+    def is_open(self, now: int) -> bool:
+        return self.tries < 5 and now < self.given + 300_000_000
+
+
+@dataclass
+class User:
+    """An account as the model has it."""
+
+    uid: str
+    name: str
+    password: str | None = None
+    version: int = 0
+    disabled: bool = False
+    phones: list[Authenticator] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
+    spent_codes: list[str] = field(default_factory=list)
+    challenges: list[Challenge] = field(default_factory=list)
+    dead_challenges: list[Challenge] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
+    dead_refresh: list[str] = field(default_factory=list)
+
+    @property
+    def enrolled(self) -> list[Authenticator]:
+        return [one for one in self.phones if one.enrolled]
+
+    @property
+    def live(self) -> list[Session]:
+        return [session for session in self.sessions if not session.over]
+
+
+class Gatehouse(RuleBasedStateMachine):
+    """The service, and a model of what was proven to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.runner = asyncio.Runner()
+        self.clock = TurnedClock()
+        service = service_in(Path(self.folder.name), self.clock)
+        self.run(service.first_start())
+        self.world = World(service, client_of(service), self.clock)
+        self.users: dict[str, User] = {}
+        jwks = self.call("GET", "/.well-known/jwks.json").json()
+        self.keys = KeySet.import_key_set(jwks)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    def call(self, method: str, path: str, body: Any = None, token: str = "") -> httpx2.Response:
+        answer = self.run(self.world.call(method, path, body, headers=bearer(token) if token else {}))
+        assert answer.status_code < 500, answer.text
+        return answer
+
+    def teardown(self) -> None:
+        self.run(self.world.client.aclose())
+        self.world.service.close()
+        self.runner.close()
+        self.folder.cleanup()
+
+    # What the model knows of answers.
+
+    def opened(self, session: Session, auth_token: dict[str, Any]) -> None:
+        """Note new tokens of a session, and hold their claims against what was proven."""
+        session.refresh = auth_token["refresh"]
+        session.tokens.append(auth_token["token"])
+        claims = joserfc.jwt.decode(auth_token["token"], self.keys, algorithms=["ES256"]).claims
+        assert claims["sub"] == session.user.uid
+        assert set(claims["amr"]) - {"mfa"} == session.proven
+        assert claims["acr"] == f"aal{len(session.proven)}"
+        assert ("mfa" in claims["amr"]) == (session.proven == {"pwd", "otp"})
+
+    def end(self, user: User, *, but: Session | None = None) -> None:
+        """Note that the sessions of a user are over."""
+        for session in user.live:
+            session.over = session is not but
+            if session.over:
+                user.dead_refresh.append(session.refresh)
+
+    def end_challenges(self, user: User) -> None:
+        user.dead_challenges += user.challenges
+        user.challenges = []
+
+    def steps(self) -> int:
+        return self.clock.now() // 30_000_000
+
+    def judged(self, user: User, typed: str) -> bool:
+        """Tell whether a second factor is good by the model, and spend it."""
+        if typed in user.codes:
+            user.codes.remove(typed)
+            user.spent_codes.append(typed)
+            return True
+        for one in user.enrolled:
+            for step in range(-1, 2):
+                if one.phone.code(step) == typed and self.steps() + step > one.last_step:
+                    one.last_step = self.steps() + step
+                    return True
+        return False
+
+    def typed(self, user: User, place: int, steps: int) -> str:
+        """Return something to type: a code of a phone, a backup code good or spent, or something wrong."""
+        if place < len(user.phones):
+            return user.phones[place].phone.code(steps)
+        known = user.codes[:1] if place % 2 else user.spent_codes[-1:]
+        return known[0] if known else "000000"
+
+    def is_mfa(self, user: User) -> bool:
+        return bool(user.enrolled)
+
+    # Rules.
+
+    @initialize(first=st.sampled_from([WORDS[0], None]), second=st.sampled_from([None, WORDS[0]]), mfa=RIGHT)
+    def register(self, first: str | None, second: str | None, mfa: bool) -> None:  # noqa: FBT001
+        for name, password in zip(NAMES, (first, second), strict=True):
+            body = {"name": name} | ({"password": password} if password else {})
+            made = self.call("POST", "/users", body).json()
+            user = User(made["userUid"], name, password)
+            session = Session(user, {"pwd"} if password else set(), made["refresh"])
+            user.sessions.append(session)
+            self.users[name] = user
+            self.opened(session, made)
+        if mfa:
+            self.switch_mfa_on(NAMES[0])
+
+    @rule(seconds=st.sampled_from([1, 30, 30, 31, 60, 299, 601]))
+    def time_passes(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+
+    def word(self, user: User, right: bool) -> str:  # noqa: FBT001  # drawn by hypothesis
+        """Return the password, or another."""
+        wrong = next(word for word in WORDS if word != user.password)
+        return user.password if right and user.password else wrong
+
+    @rule(name=WHO, right=RIGHT)
+    def log_in(self, name: str, right: bool) -> None:  # noqa: FBT001  # drawn by hypothesis
+        user = self.users[name]
+        word = self.word(user, right)
+        answer = self.run(self.world.password(name, word))
+        if word != user.password or user.disabled:
+            assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
+        elif self.is_mfa(user):
+            assert set(answer.json()) == {"token", "type", "userUid", "expiresIn", "factors"}
+            assert answer.json()["type"] == "CHALLENGE"
+            # Of challenges of one microsecond nobody knows which is the oldest.
+            user.challenges.append(Challenge(answer.json()["token"], self.clock.now()))
+            self.clock.advance(0.001)
+            open_ones = [one for one in user.challenges if one.is_open(self.clock.now())]
+            for oldest in open_ones[:-20]:
+                self.end_challenge(user, oldest)
+        else:
+            assert answer.status_code == 200
+            session = Session(user, {"pwd"}, "")
+            user.sessions.append(session)
+            self.opened(session, answer.json())
+
+    @rule(name=WHO, place=PLACE, steps=STEPS, dead=SELDOM, other=SELDOM)
+    def answer(self, name: str, place: int, steps: int, dead: bool, other: bool) -> None:  # noqa: FBT001
+        user = self.users[name]
+        challenges = user.dead_challenges if dead else user.challenges
+        if not challenges:
+            return
+        challenge = challenges[-1]
+        typed = self.typed(self.users[NAMES[0] if other else name], place, steps)
+        answer = self.run(self.world.answer(challenge.token, typed))
+        if dead or not challenge.is_open(self.clock.now()):
+            assert (answer.status_code, answer.json()["code"]) == (401, "challenge_invalid")
+            return
+        challenge.tries += 1
+        if not self.judged(user, typed):
+            assert (answer.status_code, answer.json()["code"]) == (401, "code_invalid")
+            return
+        assert answer.status_code == 200
+        self.end_challenge(user, challenge)
+        session = Session(user, {"pwd", "otp"}, "")
+        user.sessions.append(session)
+        self.opened(session, answer.json())
+        assert answer.json()["mfa"] == {"enabled": True, "backupCodesRemaining": len(user.codes)}
+
+    @rule(name=WHO)
+    def answer_with_what_was_spent(self, name: str) -> None:
+        user = self.users[name]
+        spent = user.spent_codes[-2:] + [one.phone.code(one.last_step - self.steps()) for one in user.enrolled]
+        if not user.challenges or not spent or any(self.judged(user, code) for code in spent):
+            return
+        challenge = user.challenges[-1]
+        for code in spent:
+            is_open = challenge.is_open(self.clock.now())
+            challenge.tries += is_open
+            answer = self.run(self.world.answer(challenge.token, code))
+            expected = "code_invalid" if is_open else "challenge_invalid"
+            assert (answer.status_code, answer.json()["code"]) == (401, expected)
+
+    def end_challenge(self, user: User, challenge: Challenge) -> None:
+        user.challenges.remove(challenge)
+        user.dead_challenges.append(challenge)
+
+    def pick(self, user: User, which: int) -> tuple[Session, str] | None:
+        """Return a live session and a token of it, the newest or the one before."""
+        if not user.live:
+            return None
+        session = user.live[-1 - which % len(user.live)]
+        return session, session.tokens[-1 - which % min(2, len(session.tokens))]
+
+    @rule(name=WHO, which=WHICH, word=st.sampled_from(WORDS))
+    def set_first_password(self, name: str, which: int, word: str) -> None:
+        user = self.users[name]
+        if not (found := self.pick(user, which)):
+            return
+        body = {"type": "password", "secret": word}
+        answer = self.call("POST", "/users/me/secrets", body, found[1])
+        if answer.status_code == 200:
+            assert user.password is None
+            user.password, user.version = word, 0
+        else:
+            assert answer.status_code in {401, 409}
+
+    @rule(name=WHO, which=WHICH, right=RIGHT, new=st.sampled_from(WORDS))
+    def change_password(self, name: str, which: int, right: bool, new: str) -> None:  # noqa: FBT001
+        user = self.users[name]
+        old = self.word(user, right)
+        if not (found := self.pick(user, which)) or user.password is None:
+            return
+        listed = self.call("GET", "/users/me/secrets", token=found[1])
+        uids = [one["uid"] for one in listed.json() if one["type"] == "password"] if listed.status_code == 200 else []
+        if not uids:
+            return
+        body = {"version": user.version, "current": old, "secret": new}
+        answer = self.call("PUT", f"/users/me/secrets/{uids[0]}", body, found[1])
+        if answer.status_code == 200:
+            assert old == user.password
+            user.password, user.version = new, user.version + 1
+            self.end(user, but=found[0])
+            self.end_challenges(user)
+            user.dead_refresh.append(found[0].refresh)
+            self.opened(found[0], answer.json()["session"])
+        else:
+            assert answer.status_code in {400, 401}
+
+    @rule(name=WHO, which=WHICH)
+    def begin_enrollment(self, name: str, which: int) -> None:
+        user = self.users[name]
+        if not (found := self.pick(user, which)):
+            return
+        answer = self.call("POST", "/users/me/secrets", {"type": "mfa"}, found[1])
+        if answer.status_code != 200:
+            assert answer.status_code in {401, 409}
+            return
+        assert user.password
+        user.phones = user.enrolled
+        made = answer.json()
+        user.phones.append(Authenticator(made["uid"], Phone(made["secret"]["secret"], self.clock), 0))
+
+    @rule(name=WHO, which=WHICH, steps=STEPS)
+    def enroll(self, name: str, which: int, steps: int) -> None:
+        user = self.users[name]
+        pending = [one for one in user.phones if not one.enrolled]
+        if not (found := self.pick(user, which)) or not pending:
+            return
+        code = pending[0].phone.code(steps)
+        answer = self.call("PUT", f"/users/me/secrets/{pending[0].uid}/enroll", {"token": code}, found[1])
+        if answer.status_code != 200:
+            assert answer.status_code in {400, 401, 404}
+            return
+        assert abs(steps) <= 1
+        assert "pwd" in found[0].proven
+        pending[0].enrolled, pending[0].last_step = True, self.steps() + steps
+        user.spent_codes += user.codes
+        user.codes = answer.json()["codes"]
+        self.end(user, but=found[0])
+        self.end_challenges(user)
+        user.dead_refresh.append(found[0].refresh)
+        found[0].proven = {"pwd", "otp"}
+        self.opened(found[0], answer.json()["session"])
+
+    @rule(
+        name=WHO,
+        which=WHICH,
+        right=RIGHT,
+        place=PLACE,
+        steps=STEPS,
+        bare=SELDOM,
+    )
+    def elevate(self, name: str, which: int, right: bool, place: int, steps: int, bare: bool) -> None:  # noqa: FBT001
+        user = self.users[name]
+        word = self.word(user, right)
+        if not (found := self.pick(user, which)):
+            return
+        typed = self.typed(user, place, steps)
+        body = {"password": word} | ({} if bare else {"token": typed})
+        answer = self.call("POST", "/auth/elevate", body, found[1])
+        if answer.status_code != 200:
+            assert answer.status_code in {400, 401}
+            if not bare and word == user.password and self.is_mfa(user) and answer.json()["code"] == "code_invalid":
+                assert not self.judged(user, typed)
+            return
+        assert word == user.password
+        proven = {"pwd"}
+        if self.is_mfa(user):
+            assert not bare
+            assert self.judged(user, typed)
+            proven = {"pwd", "otp"}
+        user.dead_refresh.append(found[0].refresh)
+        found[0].proven = proven
+        self.opened(found[0], answer.json())
+
+    @rule(name=WHO, which=WHICH)
+    def refresh(self, name: str, which: int) -> None:
+        user = self.users[name]
+        if not (found := self.pick(user, which)):
+            return
+        answer = self.call("POST", "/auth/refresh", {"refresh": found[0].refresh})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["refresh"] != found[0].refresh
+        self.opened(found[0], answer.json())
+
+    @precondition(lambda self: any(user.dead_refresh for user in self.users.values()))
+    @rule(name=WHO, which=st.integers(0, 9))
+    def refresh_what_is_dead(self, name: str, which: int) -> None:
+        dead = self.users[name].dead_refresh
+        if dead:
+            answer = self.call("POST", "/auth/refresh", {"refresh": dead[which % len(dead)]})
+            assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+
+    @rule(name=WHO, which=WHICH)
+    def log_out(self, name: str, which: int) -> None:
+        user = self.users[name]
+        if not (found := self.pick(user, which)):
+            return
+        answer = self.call("POST", "/auth/logout", token=found[1])
+        if answer.status_code == 204:
+            found[0].over = True
+            user.dead_refresh.append(found[0].refresh)
+        else:
+            assert answer.status_code == 401
+
+    @rule(name=WHO, which=WHICH, place=PLACE)
+    def delete_authenticator(self, name: str, which: int, place: int) -> None:
+        user = self.users[name]
+        if not (found := self.pick(user, which)) or place >= len(user.phones):
+            return
+        phone, was_on = user.phones[place], self.is_mfa(user)
+        answer = self.call("DELETE", f"/users/me/secrets/{phone.uid}", token=found[1])
+        if answer.status_code != 204:
+            assert answer.status_code in {401, 404}
+            return
+        user.phones.remove(phone)
+        if phone.enrolled:
+            self.end_challenges(user)
+        if was_on and not user.enrolled:
+            self.mfa_ended(user, found[0])
+
+    def mfa_ended(self, user: User, caller: Session | None) -> None:
+        user.spent_codes += user.codes
+        user.codes = []
+        self.end(user, but=caller)
+        if caller:
+            caller.proven = {"pwd"}
+
+    @rule(name=WHO)
+    def sign_in_with_everything(self, name: str) -> None:
+        user = self.users[name]
+        if user.password is None or user.disabled:
+            return
+        self.log_in(name, right=True)
+        if self.is_mfa(user):
+            self.clock.advance(60)
+            self.answer(name, 0, 1, dead=False, other=False)
+            assert user.live
+            assert user.live[-1].proven == {"pwd", "otp"}
+
+    @rule(name=WHO)
+    def switch_mfa_on(self, name: str) -> None:
+        self.sign_in_with_everything(name)
+        self.begin_enrollment(name, 0)
+        self.enroll(name, 0, 0)
+
+    @rule(name=WHO)
+    def prove_again_and_reuse_the_code(self, name: str) -> None:
+        self.sign_in_with_everything(name)
+        self.clock.advance(60)
+        self.elevate(name, 0, right=True, place=0, steps=1, bare=False)
+        self.log_in(name, right=True)
+        self.answer_with_what_was_spent(name)
+
+    @rule(name=WHO)
+    def switch_mfa_off(self, name: str) -> None:
+        self.sign_in_with_everything(name)
+        for _ in range(len(self.users[name].phones)):
+            self.delete_authenticator(name, 0, 0)
+        self.refresh(name, 0)
+
+    @rule(name=WHO, which=WHICH)
+    def new_codes(self, name: str, which: int) -> None:
+        user = self.users[name]
+        if not (found := self.pick(user, which)):
+            return
+        answer = self.call("POST", "/users/me/secrets", {"type": "mfabackup"}, found[1])
+        if answer.status_code != 200:
+            assert answer.status_code in {401, 409}
+            return
+        assert self.is_mfa(user)
+        user.spent_codes += user.codes
+        user.codes = answer.json()["codes"]
+
+    @rule(name=WHO)
+    def delete_password(self, name: str) -> None:
+        user = self.users[name]
+        if not (found := self.pick(user, 0)):
+            return
+        listed = self.call("GET", "/users/me/secrets", token=found[1])
+        uids = [one["uid"] for one in listed.json() if one["type"] == "password"] if listed.status_code == 200 else []
+        if not uids:
+            return
+        answer = self.call("DELETE", f"/users/me/secrets/{uids[0]}", token=found[1])
+        if answer.status_code == 204:
+            assert not self.is_mfa(user)
+            user.password = None
+            self.end(user, but=found[0])
+        else:
+            assert answer.status_code in {401, 409}
+
+    @rule(name=WHO, disabled=st.booleans())
+    def desk_disables(self, name: str, disabled: bool) -> None:  # noqa: FBT001  # drawn by hypothesis
+        user, admin = self.users[name], self.run(self.world.admin())
+        version = self.call("GET", f"/users/{user.uid}", token=admin.token).json()["version"]
+        body = {"version": version, "disabled": disabled}
+        assert self.call("PUT", f"/users/{user.uid}", body, admin.token).status_code == 200
+        user.disabled = disabled
+        if disabled:
+            self.end(user)
+            self.end_challenges(user)
+
+    @rule(name=WHO)
+    def desk_resets_mfa(self, name: str) -> None:
+        user, admin = self.users[name], self.run(self.world.admin())
+        was_on = self.is_mfa(user)
+        for one in user.phones:
+            answer = self.call("DELETE", f"/users/{user.uid}/secrets/{one.uid}", token=admin.token)
+            assert answer.status_code in {204, 404}
+        user.phones = []
+        if was_on:
+            self.end_challenges(user)
+            self.mfa_ended(user, None)
+
+    # What always holds.
+
+    @invariant()
+    def mfa_is_on_exactly_where_an_authenticator_is_enrolled(self) -> None:
+        for user in self.users.values():
+            mfa, enrolled, sets, passwords = self.run(self._state(user))
+            assert bool(mfa) == bool(enrolled) == self.is_mfa(user)
+            assert enrolled == len(user.enrolled)
+            assert sets == bool(mfa)
+            assert bool(passwords) == (user.password is not None)
+            assert passwords or not mfa
+
+    async def _state(self, user: User) -> Row:
+        row = await self.world.service.work.read(lambda rows: rows.one(STATE, user=user.uid))
+        assert row
+        return row
+
+    @invariant()
+    def what_is_over_is_refused(self) -> None:
+        for user in self.users.values():
+            for session in user.sessions[-2:]:
+                if session.over and session.tokens:
+                    assert self.call("GET", "/users/me", token=session.tokens[-1]).status_code == 401
+            for challenge in [*user.challenges[-1:], *user.dead_challenges[-1:]]:
+                assert self.call("GET", "/users/me", token=challenge.token).status_code == 401
+
+
+TestGatehouse = Gatehouse.TestCase
+TestGatehouse.settings = settings(
+    max_examples=30,
+    stateful_step_count=40,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
