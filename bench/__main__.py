@@ -13,7 +13,7 @@ from bench.measures import MEASURES, Measure, Sample
 from bench.stage import FULL, QUICK, Size, Stage
 
 _NOISE = 0.05
-"""Share of the server's core in the hands of strangers from which on a round is measured again."""
+"""Share of a core in the hands of strangers from which on a round is measured again."""
 _OUT = Path(__file__).parent / "out" / "bench.json"
 
 
@@ -25,7 +25,7 @@ def main() -> int:
     cores.stay_on_load_core()
     _tell(f"{len(chosen)} measures, {size.rounds} rounds" + (", ONE CORE for load and server" if cores.SHARED else ""))
     begun = time.perf_counter()
-    rows = [report.row(measure, samples) for measure, samples in _measured(chosen, size)]
+    rows = [report.row(measure, samples, size) for measure, samples in _measured(chosen, size)]
     found = report.document(rows, size.rounds, time.perf_counter() - begun)
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
     wanted.out.write_text(json.dumps(found, indent=2) + "\n")
@@ -42,7 +42,7 @@ def _measured(chosen: list[Measure], size: Size) -> list[tuple[Measure, list[Sam
             # The first round warms caches and connections up, and makes what is made when it is first wanted.
             for measure in chosen:
                 measure.sample(stage)
-            patience = Patience(size.rounds * len(chosen) // 2)
+            patience = Patience(time.monotonic() + size.patience)
             for turn in range(1, size.rounds + 1):
                 for measure in chosen:
                     samples[measure.name].append(patience.sample(measure, stage))
@@ -53,16 +53,15 @@ def _measured(chosen: list[Measure], size: Size) -> list[tuple[Measure, list[Sam
 
 
 class Patience:
-    """Measures again where strangers took too much of the server's core, as long as it lasts."""
+    """Measures again where strangers took too much of a core, as long as it lasts."""
 
-    def __init__(self, left: int) -> None:
-        self._left = left
+    def __init__(self, until: float) -> None:
+        self._until = until
 
     def sample(self, measure: Measure, stage: Stage) -> Sample:
         """Return the quietest of the tries."""
         sample = _watched(measure, stage)
-        while sample.strangers > _NOISE and self._left:
-            self._left -= 1
+        while sample.strangers > _NOISE and time.monotonic() < self._until:
             sample = min(sample, _watched(measure, stage), key=lambda tried: tried.strangers)
         return sample
 
@@ -76,7 +75,7 @@ def _watched(measure: Measure, stage: Stage) -> Sample:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     names = [measure.name for measure in MEASURES]
-    parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds, and 10,000 users for 100,000")
+    parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds, and 5,000 users for 100,000")
     parser.add_argument("--only", action="append", choices=names, help="measure this alone; may be given again")
     parser.add_argument("--json", action="store_true", help="print JSON for the table")
     parser.add_argument("--out", type=Path, default=_OUT, help="where the JSON goes")

@@ -32,30 +32,34 @@ def server_core() -> Iterator[None]:
 
 
 class Watch:
-    """Sees how much of the server's core went to processes that are not ours, or to another machine."""
+    """Sees how much of both cores went to processes that are not ours, or to another machine."""
 
     def __init__(self) -> None:
         self._begun = time.perf_counter()
-        self._busy, self._ours = _busy(), _ours()
+        self._theirs = _theirs()
 
     def strangers(self) -> float:
-        """Return their share of the core since the watch began."""
-        theirs = (_busy() - self._busy) - (_ours() - self._ours)
-        return max(0.0, theirs / (time.perf_counter() - self._begun))
+        """Return their share of a core since the watch began, of the one that they used more."""
+        spent = time.perf_counter() - self._begun
+        return max(0.0, *((now - then) / spent for now, then in zip(_theirs(), self._theirs, strict=True)))
 
 
-def _busy() -> float:
-    """Return how many seconds the server's core was not idle; time stolen by the hypervisor counts. See proc(5)."""
-    line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{SERVER} "))
-    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, line.split()[1:9])
-    return (user + nice + system + irq + softirq + steal) * _TICK
+def _theirs() -> tuple[float, float]:
+    """Return how many seconds strangers have had of the server's core and of the load's.
 
-
-def _ours() -> float:
-    """Return how many seconds our children have run, the living and the dead: all of them on that core."""
+    All our children, the living and the dead, run on the one; we run on the other.
+    """
     dead = resource.getrusage(resource.RUSAGE_CHILDREN)
     living = Path("/proc/thread-self/children").read_text().split()
-    return dead.ru_utime + dead.ru_stime + sum(map(_cpu_seconds, living))
+    servers = dead.ru_utime + dead.ru_stime + sum(map(_cpu_seconds, living))
+    return _busy(SERVER) - servers, _busy(LOAD) - time.process_time()
+
+
+def _busy(core: int) -> float:
+    """Return how many seconds a core was not idle; time stolen by the hypervisor counts. See proc(5)."""
+    line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{core} "))
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, line.split()[1:9])
+    return (user + nice + system + irq + softirq + steal) * _TICK
 
 
 def _cpu_seconds(pid: str) -> float:

@@ -27,7 +27,7 @@ class Sample:
     parts: Mapping[str, float] = field(default_factory=dict)
     """What the limit is composed of, and what else is worth knowing."""
     strangers: float = 0.0
-    """Share of the server's core that others took meanwhile."""
+    """Share of a core that others took meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +210,7 @@ MEASURES = (
     ),
     Measure(
         name="scale",
-        what="p50 of the MFA login, many users against 1,000",
+        what="p50 of the MFA login, {city:,} users over {village:,}",
         unit="ms",
         bar=1.2,
         at_least=False,

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench import cores
 from bench.measures import Measure, Sample
+from bench.stage import Size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +29,11 @@ class Row:
     worst: float
     """The round that was furthest on the wrong side: a ratio where there is one, else a value."""
     strangers: float
-    """Share of the server's core that others took: what is more than a few percent is noise."""
+    """Share of a core that others took: what is more than a few percent is noise."""
     parts: dict[str, float]
 
 
-def row(measure: Measure, samples: list[Sample]) -> Row:
+def row(measure: Measure, samples: list[Sample], size: Size) -> Row:
     """Sum up the rounds of a measure."""
     limits = [sample.limit for sample in samples if sample.limit is not None]
     ratios = [sample.value / sample.limit for sample in samples if sample.limit is not None]
@@ -41,7 +42,7 @@ def row(measure: Measure, samples: list[Sample]) -> Row:
     figures = ratios or [sample.value for sample in samples]
     return Row(
         name=measure.name,
-        what=measure.what,
+        what=measure.what.format(city=size.city, village=size.village),
         unit=measure.unit,
         value=value,
         limit=statistics.median(limits) if limits else None,

@@ -32,10 +32,12 @@ class Size:
     city: int
     seconds: float
     """How long a load lasts."""
+    patience: float
+    """Seconds in which rounds that strangers disturbed are measured again."""
 
 
-FULL = Size(rounds=7, crowd=4_000, passwords=500, village=1_000, city=100_000, seconds=1.5)
-QUICK = Size(rounds=3, crowd=1_500, passwords=200, village=1_000, city=10_000, seconds=0.8)
+FULL = Size(rounds=7, crowd=4_000, passwords=500, village=1_000, city=100_000, seconds=1.5, patience=60)
+QUICK = Size(rounds=3, crowd=1_000, passwords=200, village=1_000, city=5_000, seconds=0.6, patience=5)
 
 
 @dataclass
