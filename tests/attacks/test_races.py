@@ -368,3 +368,27 @@ async def test_the_first_admin_is_made_once(tmp_path: Path) -> None:
     assert len([admin for admin in made if admin]) == 1
     for node in nodes:
         node.close()
+
+
+async def test_a_code_that_came_too_late_for_its_challenge_is_not_used_up(world: World) -> None:
+    alice = await world.enrolled("alice")
+    challenge = await alice.challenge()
+    answers = await together(world.answer(challenge, code) for code in alice.codes[:5])
+    assert len(winners(answers)) == 1
+    assert refusals(answers) <= {(401, "challenge_invalid")}
+    alice.hold(winners(answers)[0].json())
+    (codes,) = [one for one in (await alice.call("GET", "/users/me/secrets")).json() if one["type"] == "mfabackup"]
+    # Refused means that nothing has changed.
+    assert codes["remaining"] == 9
+
+
+async def test_of_too_many_challenges_the_new_one_stays_even_where_the_clock_was_put_back(world: World) -> None:
+    alice = await world.enrolled("alice")
+    assert alice.phone
+    for _ in range(20):
+        world.clock.advance(1)
+        await alice.challenge()
+    world.clock.advance(-30)
+    newest = await alice.challenge()
+    world.clock.advance(60)
+    assert (await world.answer(newest, alice.phone.code())).status_code == 200

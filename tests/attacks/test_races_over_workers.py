@@ -1,6 +1,7 @@
 """The same races against two worker processes, over real sockets, with the real clock and real hashes."""
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -164,3 +165,28 @@ async def test_what_one_worker_ended_is_over_at_the_other(world: World) -> None:
 
 async def test_two_workers_share_one_first_admin(world: World) -> None:
     assert (await world.admin()).name == "admin"
+
+
+LOG_OF_A_WORKER = """
+import structlog
+from sallyport.app import create
+
+def answer(authorization):
+    raise ValueError("a fault")
+
+create()
+try:
+    answer("Bearer spc_canary")
+except ValueError:
+    structlog.get_logger().exception("internal error")
+"""
+
+
+def test_a_worker_logs_json_lines_without_the_values_of_the_request(tmp_path: Path) -> None:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("SALLYPORT_")}
+    command = [sys.executable, "-c", LOG_OF_A_WORKER]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    lines = (done.stdout + done.stderr).splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["internal error"]
+    # The trace of a fault may quote the program, but never what the request brought.
+    assert "authorization = " not in done.stdout + done.stderr

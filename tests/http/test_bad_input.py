@@ -609,3 +609,11 @@ async def test_what_stands_in_a_string_is_left_alone_even_beside_a_slip(desk: De
         answer = await desk.send(("POST", "/users"), body)
         assert answer.status_code == 201, answer.text
         assert answer.json()["user"]["firstName"] == text
+
+
+async def test_the_version_of_a_new_user_is_zero_or_forbidden(desk: Desk) -> None:
+    before = dump(desk.world)
+    answer = await desk.send(("POST", "/users"), b'{"name":"newcomer","version":7}')
+    assert told(answer) == (403, "field_forbidden")
+    assert dump(desk.world) == before
+    assert (await desk.send(("POST", "/users"), b'{"name":"newcomer","version":0}')).status_code == 201

@@ -236,3 +236,17 @@ async def test_a_body_is_read_to_its_limit_and_no_further(world: World) -> None:
     fits = body + b" " * (64 * 1024 - len(body))
     assert (await world.call("POST", "/users", fits)).status_code == 201
     is_problem(await world.call("POST", "/users", fits + b" "), 413, "payload_too_large")
+
+
+async def test_a_preflight_of_another_site_is_refused_as_everything_else_is(make_world: MakeWorld) -> None:
+    world: World = await make_world({"SALLYPORT_CORS_ORIGINS": ORIGIN})
+    asking = {"origin": "https://evil.example.org", "access-control-request-method": "PUT"}
+    answer = await world.call("OPTIONS", "/users/me", headers=asking)
+    # Whatever its status: every refusal of the application is a problem document, and has the headers of the others.
+    assert answer.status_code >= 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == answer.status_code
+    allowed = await world.call("OPTIONS", "/users/me", headers=asking | {"origin": ORIGIN})
+    for name in ("x-request-id", "x-content-type-options"):
+        assert name in answer.headers
+        assert name in allowed.headers
