@@ -58,3 +58,11 @@ async def test_an_erased_user_is_gone_with_everything(world: World) -> None:
     assert refusal(await alice.call("GET", "/users/me")) == (401, "invalid_token")
     assert refusal(await desk.call("GET", f"/users/{alice.uid}")) == (404, "not_found")
     assert refusal(await desk.call("DELETE", f"/users/{alice.uid}")) == (404, "not_found")
+
+
+async def test_a_walk_whose_place_is_gone_goes_on_only_in_the_order_of_uids(world: World) -> None:
+    alice = await world.register("alice")
+    for sort in ("name", "-dateCreated"):
+        refused = await alice.call("GET", f"/users?sort={sort}&after={NOWHERE}")
+        assert refusal(refused) == (400, "invalid_request")
+    assert (await alice.call("GET", f"/users?after={'0' * 8}{NOWHERE[8:]}")).json()[-1]["name"] in {"admin", "alice"}
