@@ -118,7 +118,7 @@ def _text(text: str) -> str:
     return text
 
 
-def _setting(default: str, parse: Callable[[str], Any], meaning: str, *, secret: bool = False) -> Any:  # noqa: ANN401
+def _setting(default: str, parse: Callable[[str], Any], meaning: str, *, secret: bool = False) -> Any:  # noqa: ANN401  # fills a field of any type
     return field(metadata={"default": default, "parse": parse, "meaning": meaning, "secret": secret})
 
 
@@ -223,7 +223,9 @@ def _from_file(path: Path, faults: list[str]) -> dict[str, str]:
     except (OSError, ValueError) as fault:
         faults.append(f"{path}: {fault}")
         return {}
-    return {name: ",".join(value) if isinstance(value, list) else _plain(value) for name, value in found.items()}
+    return {
+        name: ",".join(map(str, value)) if isinstance(value, list) else _plain(value) for name, value in found.items()
+    }
 
 
 def _plain(value: object) -> str:

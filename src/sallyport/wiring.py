@@ -214,7 +214,7 @@ class Service:
 def build(settings: Settings, machine: Machine | None = None) -> Service:
     """Bring schema and key rings to where they must be, and build the service.
 
-    Raises `StorageUnavailableError`, `KeysRefusedError` or `WrongAlgorithmError`, each with what to do.
+    Raises `StorageUnavailableError`, `KeysRefusedError` or `SigningKeysRefusedError`, each with what to do.
     """
     machine = machine or Machine()
     path, directory = settings.database_path, settings.keys_dir

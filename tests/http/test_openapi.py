@@ -117,7 +117,7 @@ def test_the_service_answers_as_it_says(make_stage: Any, caller: str) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", stage.app)
     asked = 0
 
-    def ask(case: Case[Any, Any], uid: str | None, sid: bool) -> None:  # noqa: FBT001  # drawn by hypothesis
+    def ask(case: Case[Any], uid: str | None, sid: bool) -> None:  # noqa: FBT001  # drawn by hypothesis
         nonlocal asked
         headers = stage.headers()
         if uid and "id" in case.path_parameters:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sallyport.kernel.keyfiles import KeysRefusedError
-from sallyport.sessions.signing import WrongAlgorithmError
+from sallyport.sessions.signing import SigningKeysRefusedError
 from sallyport.settings import load
 from sallyport.store import schema
 from sallyport.store.sqlite import SqliteWork
@@ -330,5 +330,5 @@ def test_a_start_with_a_signing_key_that_is_none_says_so(tmp_path: Path) -> None
     build(settings).close()
     ring = tmp_path / "keys" / "signing.json"
     ring.write_text(ring.read_text().replace("MIGH", "AAAA"))
-    with pytest.raises((KeysRefusedError, WrongAlgorithmError)):
+    with pytest.raises((KeysRefusedError, SigningKeysRefusedError)):
         build(settings)

@@ -54,9 +54,7 @@ def running() -> Iterator[RunningService]:
             _wait_until_ready(process, port, folder / _LOG)
             yield RunningService(port=port, folder=folder)
         finally:
-            if process is not None:
-                with _undisturbed():
-                    _end(process)
+            _end(process)
 
 
 def _leave(number: int, _: FrameType | None) -> None:
@@ -131,10 +129,13 @@ def _last_words(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-_LINES_OF_LOG:])
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_SECONDS_TO_END)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _end(process: subprocess.Popen[bytes] | None) -> None:
+    if process is None:
+        return
+    with _undisturbed():
+        process.terminate()
+        try:
+            process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -19,7 +19,7 @@ from uvicorn.supervisors import Multiprocess
 from sallyport.app import Application
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.keyfiles import KeysRefusedError
-from sallyport.sessions.signing import WrongAlgorithmError
+from sallyport.sessions.signing import SigningKeysRefusedError
 from sallyport.settings import PREFIX, Settings, SettingsRefusedError, load
 from sallyport.store.work import StorageUnavailableError
 from sallyport.wiring import Service, build
@@ -43,7 +43,7 @@ def run(flags: Mapping[str, str]) -> int:
     except (
         SettingsRefusedError,
         KeysRefusedError,
-        WrongAlgorithmError,
+        SigningKeysRefusedError,
         StorageUnavailableError,
         CanNotListenError,
     ) as no:

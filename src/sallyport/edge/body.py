@@ -14,7 +14,7 @@ MAX_BYTES: Final = 64 * 1024
 # What the reference shows and strict JSON refuses: `{"type": "mfa",}` and `{"token": 021589,}`.
 _SLIPS = re.compile(
     rb"""
-      "(?:[^"\\]|\\.)*"                              # a string is left alone
+      "(?:[^"\\]++|\\.)*+(?:"|\\?\Z)                 # a string is left alone, and so is one without an end
     | (?<=["\d}\]el]) [ \t\r\n]* , (?=[ \t\r\n]*[}\]])   # a comma between a value and a closing brace
     | (?<![\w.+-]) (?P<run> 0[0-9]+ ) (?![\w.])          # a bare digit run with a leading zero
     """,

@@ -16,6 +16,8 @@ from sallyport.kernel.ids import Randomness
 from sallyport.kernel.vault import KEY_ID_BYTES, Ring
 
 OWNER_ONLY: Final = 0o600
+_SHORTEST_KEY: Final = 32
+"""256 bits; a signing key in its wrapping is longer."""
 
 
 class KeysRefusedError(Exception):
@@ -121,14 +123,16 @@ def _read(path: Path, name: str) -> Ring:
         raise KeysRefusedError(message)
     try:
         return _ring(json.loads(path.read_text()), name)
-    except (ValueError, KeyError, TypeError, AttributeError) as fault:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
         message = f"{path} is not a {name} ring ({type(fault).__name__}): restore it from your backup"
         raise KeysRefusedError(message) from None
 
 
 def _ring(written: Any, name: str) -> Ring:  # noqa: ANN401  # what a JSON file holds is judged here
     keys = {str(key_id): Hidden(b64decode(key, validate=True)) for key_id, key in written["keys"].items()}
-    if written["ring"] != name or written["active"] not in keys or not all(_is_key_id(key) for key in keys):
+    if written["ring"] != name or written["active"] not in keys or not all(map(_is_key_id, keys)):
+        raise ValueError
+    if any(len(key.reveal()) < _SHORTEST_KEY for key in keys.values()):
         raise ValueError
     return Ring(name=name, active=written["active"], keys=keys)
 

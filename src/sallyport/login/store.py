@@ -23,8 +23,8 @@ ADD = Sql(
 )
 DROP_OLDEST = Sql(
     """DELETE FROM challenges WHERE token_digest IN
-       (SELECT token_digest FROM challenges WHERE user_id = :user
-        ORDER BY created_at DESC, token_digest LIMIT 1000 OFFSET :most)"""
+       (SELECT token_digest FROM challenges WHERE user_id = :user AND token_digest <> :newest
+        ORDER BY created_at DESC, token_digest LIMIT 1000 OFFSET :others)"""
 )
 # The try is spent here, before it is judged.
 SPEND_TRY = Sql(
@@ -32,8 +32,8 @@ SPEND_TRY = Sql(
        WHERE token_digest = :digest AND tries_left > 0 AND expires_at > :now
        RETURNING user_id"""
 )
-# A challenge is good once: the row count is the answer.
-CLOSE = Sql("DELETE FROM challenges WHERE token_digest = :digest AND expires_at > :now")
+IS_OPEN = Sql("SELECT 1 FROM challenges WHERE token_digest = :digest AND expires_at > :now")
+CLOSE = Sql("DELETE FROM challenges WHERE token_digest = :digest")
 END_ALL = Sql("DELETE FROM challenges WHERE user_id = :user")
 SWEEP = Sql(
     """DELETE FROM challenges WHERE token_digest IN
@@ -85,7 +85,7 @@ def may_log_in(rows: Rows, user: str) -> bool:
 def add_challenge(rows: Rows, digest: Digest, user: str, now: int) -> None:
     """Open a challenge; of more than twenty of a user the oldest go."""
     rows.change(ADD, digest=digest, user=user, now=now, expires_at=now + CHALLENGE_LIFETIME, tries=CHALLENGE_TRIES)
-    rows.change(DROP_OLDEST, user=user, most=MOST_CHALLENGES)
+    rows.change(DROP_OLDEST, user=user, newest=digest, others=MOST_CHALLENGES - 1)
 
 
 def spend_try(rows: Rows, digest: Digest, now: int) -> str | None:
@@ -94,9 +94,14 @@ def spend_try(rows: Rows, digest: Digest, now: int) -> str | None:
     return str(row[0]) if row else None
 
 
-def close(rows: Rows, digest: Digest, now: int) -> bool:
-    """Use a challenge up; False where somebody used or ended it before."""
-    return bool(rows.change(CLOSE, digest=digest, now=now))
+def is_open(rows: Rows, digest: Digest, now: int) -> bool:
+    """Tell whether a challenge was neither used nor ended."""
+    return rows.one(IS_OPEN, digest=digest, now=now) is not None
+
+
+def close(rows: Rows, digest: Digest) -> None:
+    """Use a challenge up."""
+    rows.change(CLOSE, digest=digest)
 
 
 def end_challenges(rows: Rows, user: str) -> None:

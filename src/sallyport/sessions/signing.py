@@ -5,6 +5,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Any, Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
     SECP256R1,
     EllipticCurvePrivateKey,
@@ -24,8 +25,8 @@ from sallyport.kernel.vault import Ring
 TYPE: Final = "at+jwt"  # RFC 9068 2.1
 
 
-class WrongAlgorithmError(Exception):
-    """The signing ring holds keys for another algorithm than the settings name."""
+class SigningKeysRefusedError(Exception):
+    """The signing ring can't be used, or holds keys for another algorithm than the settings name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class SigningKeys:
                 f"the signing ring signs with {self.active.jwk['alg']}, but SALLYPORT_SIGNING_ALGORITHM is "
                 f"{algorithm}: put the setting back"
             )
-            raise WrongAlgorithmError(message)
+            raise SigningKeysRefusedError(message)
 
     @property
     def jwks(self) -> dict[str, Any]:
@@ -83,7 +84,11 @@ def encoded(raw: bytes) -> bytes:
 
 
 def _signing_key(key_id: str, der: bytes) -> SigningKey:
-    private = load_der_private_key(der, None)
+    try:
+        private = load_der_private_key(der, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        message = f"key {key_id} of the signing ring is not a private key: restore signing.json from your backup"
+        raise SigningKeysRefusedError(message) from None
     algorithm: ECAlgorithm | OKPAlgorithm
     match private:
         case EllipticCurvePrivateKey():
@@ -94,7 +99,7 @@ def _signing_key(key_id: str, der: bytes) -> SigningKey:
             jwk = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)
         case _:
             message = f"key {key_id} of the signing ring is of a kind that signs nothing here"
-            raise WrongAlgorithmError(message)
+            raise SigningKeysRefusedError(message)
     header = {"alg": name, "kid": key_id, "typ": TYPE}
     jwk |= {"kid": key_id, "alg": name, "use": "sig"}
     compact = json.dumps(header, separators=(",", ":")).encode()

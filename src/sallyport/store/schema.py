@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from sallyport.store.sqlite import create_file, scalar
-from sallyport.store.work import Sql
+from sallyport.store.work import Sql, StorageUnavailableError
 
 HEAD: Final = "0001"
 """The newest revision under `migrations/`; a test compares it with Alembic's own view."""
@@ -18,8 +18,12 @@ def migrate(path: Path) -> None:
 
     Raises `StorageUnavailableError` where the file can't be read or is not a database.
     """
-    if scalar(path, VERSION.text) == HEAD:
+    version = scalar(path, VERSION.text)
+    if version == HEAD:
         return
+    if version is not None and version > HEAD:
+        message = f"{path} has the schema {version} of a newer release; this one knows {HEAD}: start the newer release"
+        raise StorageUnavailableError(message)
     from alembic.command import upgrade  # noqa: PLC0415  # 0.2 s and 18 MB that a start does not need
 
     create_file(path)

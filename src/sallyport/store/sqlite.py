@@ -8,7 +8,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -83,6 +83,7 @@ class SqliteWork:
         self._read_rows = SqliteRows(self._reader)
         self._waiting: list[_Waiting] = []
         self._in_flight = False
+        self._closed = False
         self._groups: SimpleQueue[tuple[list[_Waiting], Callable[[], object]] | None] = SimpleQueue()
         self._thread = Thread(target=self._write_groups, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -91,19 +92,27 @@ class SqliteWork:
         """Run a unit that writes, and return its outcome once it is durable."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(unit, future))
-        if not self._in_flight:
+        if self._closed:
+            self._refuse_waiting()
+        elif not self._in_flight:
             self._send_group()
         return await future
 
     async def read(self, unit: Unit[T]) -> T:
         """Run a unit that only reads, here in the event loop: 10 µs of work beside 50 of a thread's hop."""
         try:
-            return unit(self._read_rows)
+            self._reader.execute("BEGIN")
+            try:
+                return unit(self._read_rows)
+            finally:
+                self._reader.execute("COMMIT")
         except sqlite3.Error as fault:
             raise StorageUnavailableError(str(fault)) from fault
 
     def close(self) -> None:
-        """Commit what waits, then close the file."""
+        """Let the group in flight end and refuse what waits behind it, then close the file."""
+        self._closed = True
+        self._refuse_waiting()
         self._groups.put(None)
         self._thread.join()
         self._writer.close()
@@ -117,10 +126,16 @@ class SqliteWork:
 
     def _answer_group(self, group: list[_Waiting]) -> None:
         self._in_flight = False
-        if self._waiting:
+        if self._waiting and not self._closed:
             self._send_group()
         for waiting in group:
             waiting.answer()
+
+    def _refuse_waiting(self) -> None:
+        for waiting in self._waiting:
+            waiting.failure = StorageUnavailableError("the service is closing")
+            waiting.answer()
+        self._waiting = []
 
     def _write_groups(self) -> None:
         rows = SqliteRows(self._writer)
@@ -169,7 +184,7 @@ def _connect(path: Path, pragmas: tuple[str, ...]) -> sqlite3.Connection:
         )
         for pragma in pragmas:
             connection.execute(pragma)
-    except (OSError, sqlite3.Error) as fault:
+    except sqlite3.Error as fault:
         message = f"can't open the database {path}: {fault}"
         raise StorageUnavailableError(message) from fault
     return connection
@@ -181,10 +196,13 @@ def create_file(path: Path) -> None:
     A file that is there is never opened here: closing a second handle would drop every POSIX lock that this process
     has on it, and another process would then delete the log under our feet. sqlite.org/howtocorrupt.html 2.2
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as fault:
+        message = f"can't make the database {path}: {fault.strerror}"
+        raise StorageUnavailableError(message) from fault
 
 
 def scalar(path: Path, sql: str) -> Any:  # noqa: ANN401  # one value of whatever type the question has

@@ -85,7 +85,7 @@ class SetPassword:
             return refused
         if not store.insert(rows, kept, description, self._clock.now()):
             return Refused(why=Why.ALREADY_EXISTS)
-        return _told(rows, caller.uid)
+        return store.told(rows, caller.uid)
 
 
 class ChangePassword:
@@ -128,17 +128,9 @@ class ChangePassword:
             return Refused(why=Why.VERSION_CONFLICT)
         self._sessions.end_others(rows, caller.uid, caller)
         tokens = self._sessions.renew(rows, caller, None)
-        return _told(rows, caller.uid), tokens
+        return store.told(rows, caller.uid), tokens
 
 
 def bearer(user: User) -> Bearer:
     """Return whom a password of this user is held against."""
     return Bearer(name=user.name_key, email=user.email_key, mfa=user.mfa)
-
-
-def _told(rows: Rows, user: str) -> Authenticator:
-    held = store.of_user(rows, user)
-    if held is None:
-        message = "a password that was just written is not there"
-        raise LookupError(message)
-    return held.told

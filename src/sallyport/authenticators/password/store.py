@@ -22,7 +22,7 @@ CHANGE = Sql(
     """UPDATE passwords
        SET hash_sealed = :hash_sealed, generation = generation + 1, description = :description, modified_at = :now,
            version = version + 1
-       WHERE user_id = :user AND generation = :generation AND version = :version"""
+       WHERE user_id = :user AND id = :uid AND generation = :generation AND version = :version"""
 )
 DESCRIBE = Sql(
     """UPDATE passwords SET description = :description, modified_at = :now, version = version + 1
@@ -33,7 +33,7 @@ DELETE = Sql("DELETE FROM passwords WHERE user_id = :user")
 # it was seen. A better hash of the same password is written on the way.
 USE = Sql(
     """UPDATE passwords SET last_used_at = :now, hash_sealed = coalesce(:rehashed, hash_sealed)
-       WHERE user_id = :user AND generation = :generation
+       WHERE user_id = :user AND id = :uid AND generation = :generation
          AND EXISTS (SELECT 1 FROM users
                      WHERE users.id = :user AND disabled_at IS NULL AND (mfa_since IS NOT NULL) = :mfa)"""
 )
@@ -53,6 +53,8 @@ class Seen:
     """What was seen of a password and its user when it was checked."""
 
     user: str
+    uid: str
+    """Of the password: one that was deleted and set anew counts its generations from the start again."""
     generation: int
     mfa: bool
 
@@ -61,6 +63,11 @@ def of_user(rows: Rows, user: str) -> StoredPassword | None:
     """Return the password of a user."""
     row = rows.one(OF_USER, user=user)
     return _stored(row) if row else None
+
+
+def told(rows: Rows, user: str) -> Authenticator:
+    """Return what may be told of a password that this unit has written."""
+    return next(_stored(row).told for row in rows.all(OF_USER, user=user))
 
 
 def insert(rows: Rows, kept: Kept, description: str | None, now: int) -> bool:
@@ -83,6 +90,7 @@ def change(rows: Rows, old: StoredPassword, hash_sealed: bytes, description: str
         rows.change(
             CHANGE,
             user=old.kept.user,
+            uid=old.kept.uid,
             generation=old.generation,
             version=old.told.version,
             hash_sealed=hash_sealed,
@@ -104,7 +112,11 @@ def delete(rows: Rows, user: str) -> None:
 
 def use(rows: Rows, seen: Seen, rehashed: bytes | None, now: int) -> bool:
     """Note a use of the password; False where it is no longer what was checked."""
-    return bool(rows.change(USE, user=seen.user, generation=seen.generation, mfa=seen.mfa, rehashed=rehashed, now=now))
+    return bool(
+        rows.change(
+            USE, user=seen.user, uid=seen.uid, generation=seen.generation, mfa=seen.mfa, rehashed=rehashed, now=now
+        )
+    )
 
 
 def _stored(row: Row) -> StoredPassword:

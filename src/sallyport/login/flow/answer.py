@@ -53,9 +53,11 @@ class AnswerChallenge:
 
     def _record(self, rows: Rows, challenge: Digest, good: GoodCode, client: Client) -> Tokens | Refused:
         now = self._clock.now()
+        # Whoever ends challenges (a new password, a disabled user, a faster answer) ends this login too, and then the
+        # code is not spent in vain.
+        if not store.is_open(rows, challenge, now):
+            return Refused(why=Why.CHALLENGE_INVALID)
         if not self._judge.claim(rows, good, now):
             return Refused(why=Why.WRONG_LOGIN_CODE)
-        # Whoever ends challenges (a new password, a disabled user) ends this login too.
-        if not store.close(rows, challenge, now):
-            return Refused(why=Why.CHALLENGE_INVALID)
+        store.close(rows, challenge)
         return self._keeper.open(rows, good.user, PASSWORD_AND_CODE, client)

@@ -59,20 +59,21 @@ class BeginLogin:
     ) -> Granted | Challenged | Refused:
         """Return tokens, a challenge, or the one refusal."""
         seen = await self._work.read(lambda rows: store.candidate(rows, identifier))
-        checked = await self._hashing.check(password, seen.usable if seen else None)
+        held = seen.usable if seen else None
+        checked = await self._hashing.check(password, held)
         if seen is None:
             return WRONG
-        if not checked.right:
+        if not checked.right or held is None:
             return await self._with_backup_code(seen, password, client)
-        recorded = await self._work(lambda rows: self._record(rows, seen, checked.rehashed, client))
+        still = passwords.Seen(user=seen.user, uid=held.uid, generation=seen.generation, mfa=seen.mfa)
+        recorded = await self._work(lambda rows: self._record(rows, still, checked.rehashed, client))
         return recorded if isinstance(recorded, Challenged | Refused) else recorded()
 
     def _record(
-        self, rows: Rows, seen: store.Candidate, rehashed: bytes | None, client: Client
+        self, rows: Rows, seen: passwords.Seen, rehashed: bytes | None, client: Client
     ) -> Tokens | Challenged | Refused:
         now = self._clock.now()
-        still = passwords.Seen(user=seen.user, generation=seen.generation, mfa=seen.mfa)
-        if not passwords.use(rows, still, rehashed, now):
+        if not passwords.use(rows, seen, rehashed, now):
             return WRONG
         if not seen.mfa:
             return self._keeper.open(rows, seen.user, PASSWORD, client)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.backup_codes.digest import digest
-from sallyport.authenticators.codes import BackupCode, Code, NoCode, TotpCode
+from sallyport.authenticators.codes import BackupCode, Code, TotpCode
 from sallyport.authenticators.totp import store as totp
 from sallyport.authenticators.totp.flow import opened
 from sallyport.authenticators.totp.rules import Accepted, accepted
@@ -35,15 +35,13 @@ class CodeJudge:
         self, user: str, code: Code, seeds: Sequence[totp.SealedSeed], recipe: backup_codes.Recipe | None
     ) -> GoodCode | None:
         """Return what is to be claimed, or None for a wrong code. Raises `Overloaded`."""
-        match code:
-            case TotpCode():
-                found = accepted((opened(self._vault, seed) for seed in seeds), code, self._clock.now())
-                return GoodCode(user=user, proof=found) if found else None
-            case BackupCode() if recipe:
-                proof = await self._pool.run(lambda: digest(self._vault, recipe, code))
-                return GoodCode(user=user, proof=proof)
-            case BackupCode() | NoCode():
-                return None
+        if isinstance(code, TotpCode):
+            found = accepted((opened(self._vault, seed) for seed in seeds), code, self._clock.now())
+            return GoodCode(user=user, proof=found) if found else None
+        if isinstance(code, BackupCode) and recipe:
+            proof = await self._pool.run(lambda: digest(self._vault, recipe, code))
+            return GoodCode(user=user, proof=proof)
+        return None
 
     def claim(self, rows: Rows, good: GoodCode, now: int) -> bool:
         """Spend the code; False where it was spent before, or is none of this user's."""

@@ -48,7 +48,8 @@ class Elevate:
         good = await self._judge(caller.uid, code, seen.seeds, seen.recipe) if code and caller.mfa else None
         if caller.mfa and good is None:
             return Refused(why=Why.WRONG_LOGIN_CODE)
-        still = passwords.Seen(user=caller.uid, generation=seen.password.generation, mfa=caller.mfa)
+        held = seen.password
+        still = passwords.Seen(user=caller.uid, uid=held.kept.uid, generation=held.generation, mfa=caller.mfa)
         tokens = await self._work(lambda rows: self._record(rows, caller, still, checked.rehashed, good))
         return tokens if isinstance(tokens, Refused) else tokens()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sallyport.authenticators.password import store as passwords
 from sallyport.authenticators.password.hashing import Hashing, Kept
+from sallyport.authenticators.password.rules import parse_password
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Ids
@@ -39,7 +40,7 @@ class FirstStart:
         if await self._work.read(store.had_first_start):
             return None
         # ASVS 6.3.2: no default account. 192 random bits, told once.
-        password = chosen or Hidden(secrets.token_urlsafe(24))
+        password = parse_password(chosen.reveal(), "/password") if chosen else Hidden(secrets.token_urlsafe(24))
         admin, uid = self._admin(), self._ids.new()
         kept = Kept(user=admin.uid, uid=uid, hash_sealed=await self._hashing.sealed(password, admin.uid, uid))
         if not await self._work(lambda rows: self._record(rows, admin, kept)):
