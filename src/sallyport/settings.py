@@ -223,9 +223,14 @@ def _from_file(path: Path, faults: list[str]) -> dict[str, str]:
     except (OSError, ValueError) as fault:
         faults.append(f"{path}: {fault}")
         return {}
+    faults += [f"{PREFIX}{name.upper()}: a list of texts is wanted" for name in found if _is_mixed(found[name])]
     return {
         name: ",".join(map(str, value)) if isinstance(value, list) else _plain(value) for name, value in found.items()
     }
+
+
+def _is_mixed(value: object) -> bool:
+    return isinstance(value, list) and not all(isinstance(one, str) for one in value)
 
 
 def _plain(value: object) -> str:

@@ -19,7 +19,7 @@ from sallyport.edge.operation import OperationRoutes
 from sallyport.kernel.clock import DAY, HOUR, Clock, SystemClock
 from sallyport.kernel.hashpool import HashPool
 from sallyport.kernel.ids import Ids, Randomness, system_randomness
-from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, open_rings, start_lock
+from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, open_rings
 from sallyport.kernel.vault import Vault
 from sallyport.login import store as login_store
 from sallyport.login.flow.answer import AnswerChallenge
@@ -223,10 +223,9 @@ def build(settings: Settings, machine: Machine | None = None) -> Service:
         RingPlan(name="pepper", draw=lambda: machine.randomness(_KEY_BYTES)),
         RingPlan(name="signing", draw=lambda: draw_key(settings.signing_algorithm), keys=2),
     ]
-    with start_lock(directory):
-        proof = scalar(path, "SELECT keys_sealed FROM installation")
-        rings = open_rings(directory, plans, machine.randomness, used_database=proof is not None)
-        schema.migrate(path)
+    proof = scalar(path, "SELECT keys_sealed FROM installation")
+    rings = open_rings(directory, plans, machine.randomness, used_database=proof is not None)
+    schema.migrate(path)
     vault = Vault(rings["sealing"], rings["pepper"], machine.randomness)
     if proof is not None and not vault.proves(proof):
         message = f"the keys in {directory} are not those of this database: restore the ones that belong to it"

@@ -129,18 +129,6 @@ def test_a_half_written_file_of_a_crashed_start_is_no_hindrance(tmp_path: Path) 
     assert [file.name for file in sorted(tmp_path.iterdir())] == ["sealing.json", "signing.json"]
 
 
-def test_two_nodes_that_start_at_once_share_one_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    link, quick = os.link, []
-
-    def link_after_the_other_node(*paths: Any) -> None:
-        monkeypatch.setattr(os, "link", link)
-        quick.append(plain(opened(tmp_path)))
-        link(*paths)
-
-    monkeypatch.setattr(os, "link", link_after_the_other_node)
-    assert plain(opened(tmp_path)) == quick[0]
-
-
 def test_many_nodes_that_start_at_once_share_one_ring(tmp_path: Path) -> None:
     start = Barrier(4)
 

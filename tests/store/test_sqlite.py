@@ -247,7 +247,7 @@ def test_a_file_that_may_not_be_written_is_named() -> None:
         try:
             if me == 0:
                 os.seteuid(65_534)  # root may write everything
-            with pytest.raises(StorageUnavailableError, match=f"can't open the database {path}.*denied"):
+            with pytest.raises(StorageUnavailableError, match=f"can't open the database {path}.*readonly"):
                 SqliteWork(path)
             with pytest.raises(StorageUnavailableError, match=r"can't open the database.*denied"):
                 SqliteWork(folder / "new.db")

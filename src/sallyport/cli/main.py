@@ -31,10 +31,12 @@ def sallyport(
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = "",
-    port: Annotated[str, typer.Option(help="Port to listen on.  [default: 8080]")] = "",
-    database: Annotated[str, typer.Option(help="URL of the database.  [default: sqlite:///./data/sallyport.db]")] = "",
-    workers: Annotated[str, typer.Option(help="Number of processes.  [default: 1]")] = "",
+    host: Annotated[str, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = "",
+    port: Annotated[str, typer.Option(help="Port to listen on.", show_default="8080")] = "",
+    database: Annotated[
+        str, typer.Option(help="URL of the database.", show_default="sqlite:///./data/sallyport.db")
+    ] = "",
+    workers: Annotated[str, typer.Option(help="Number of processes.", show_default="1")] = "",
 ) -> None:
     """Start the service. Settings come from flags, SALLYPORT_* variables, sallyport.toml, defaults."""
     from sallyport.cli.serve import run

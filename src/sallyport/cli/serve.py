@@ -7,7 +7,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,9 @@ def run(flags: Mapping[str, str]) -> int:
     os.umask(0o077)  # whatever is written is for the owner's eyes alone
     try:
         settings = load(flags, os.environ, Path.cwd())
-        door = bound(settings)
-        service = build(settings)
-        admin = asyncio.run(service.first_start())
+        with closing_on_fault(bound(settings)) as door:
+            service = build(settings)
+            admin = asyncio.run(service.first_start())
     except (
         SettingsRefusedError,
         KeysRefusedError,
@@ -85,6 +86,16 @@ def bound(settings: Settings) -> socket.socket:
         raise CanNotListenError(message) from fault
     door.set_inheritable(True)
     return door
+
+
+@contextmanager
+def closing_on_fault(door: socket.socket) -> Iterator[socket.socket]:
+    """Give the address back if what is done inside fails."""
+    try:
+        yield door
+    except BaseException:
+        door.close()
+        raise
 
 
 def listen(app: Any, door: socket.socket, **more: Any) -> int:  # noqa: ANN401  # as uvicorn takes them

@@ -1,18 +1,17 @@
 """The key directory: one file a ring, made at the first start, readable by its owner alone."""
 
-import fcntl
 import json
 import os
 import stat
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Randomness
+from sallyport.kernel.turns import turn_in
 from sallyport.kernel.vault import KEY_ID_BYTES, Ring
 
 OWNER_ONLY: Final = 0o600
@@ -34,22 +33,6 @@ class RingPlan:
     """Two for signing: the next key is published before it signs."""
 
 
-@contextmanager
-def start_lock(directory: Path) -> Iterator[None]:
-    """Let one process at a time make what a start has to make. Raises `KeysRefusedError` without a usable folder."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(directory, os.O_RDONLY)
-    except OSError as fault:
-        message = f"the key directory {directory} can't be used: {fault.strerror}"
-        raise KeysRefusedError(message) from fault
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
 def open_rings(
     directory: Path, plans: list[RingPlan], randomness: Randomness, *, used_database: bool
 ) -> Mapping[str, Ring]:
@@ -58,22 +41,13 @@ def open_rings(
     Raises `KeysRefusedError` with all faults in one message: a missing ring beside a used database, a file
     that others can read, a file that is not a ring.
     """
-    faults: list[str] = []
-    if stat.S_IMODE(directory.stat().st_mode) & 0o022:
-        faults.append(f"{directory} can be written by others: chmod 700 {directory}")
+    try:
+        with turn_in(directory):
+            faults = _lacks(directory, plans, randomness, used_database=used_database)
+    except OSError as fault:
+        message = f"the key directory {directory} can't be used: {fault.strerror}"
+        raise KeysRefusedError(message) from fault
     rings: dict[str, Ring] = {}
-    missing = [plan for plan in plans if not (directory / f"{plan.name}.json").exists()]
-    if missing and used_database:
-        faults.extend(
-            f"{directory}/{plan.name}.json is missing beside a database that is in use: restore it from your backup"
-            for plan in missing
-        )
-    else:
-        try:
-            for plan in missing:
-                _create(directory, plan, randomness)
-        except OSError as fault:
-            faults.append(f"can't write keys to {directory}: {fault.strerror}")
     for plan in plans:
         try:
             rings[plan.name] = _read(directory / f"{plan.name}.json", plan.name)
@@ -84,6 +58,22 @@ def open_rings(
     if faults:
         raise KeysRefusedError("\n".join(faults))
     return rings
+
+
+def _lacks(directory: Path, plans: list[RingPlan], randomness: Randomness, *, used_database: bool) -> list[str]:
+    """Make the rings that are missing beside a new database; return what is wrong with the folder as it is."""
+    faults: list[str] = []
+    if stat.S_IMODE(directory.stat().st_mode) & 0o022:
+        faults.append(f"{directory} can be written by others: chmod 700 {directory}")
+    for plan in plans:
+        path = directory / f"{plan.name}.json"
+        if path.exists():
+            continue
+        if used_database:
+            faults.append(f"{path} is missing beside a database that is in use: restore it from your backup")
+        else:
+            _create(directory, plan, randomness)
+    return faults
 
 
 def _create(directory: Path, plan: RingPlan, randomness: Randomness) -> None:
@@ -123,7 +113,7 @@ def _read(path: Path, name: str) -> Ring:
         raise KeysRefusedError(message)
     try:
         return _ring(json.loads(path.read_text()), name)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+    except (IsADirectoryError, ValueError, KeyError, TypeError, AttributeError) as fault:
         message = f"{path} is not a {name} ring ({type(fault).__name__}): restore it from your backup"
         raise KeysRefusedError(message) from None
 

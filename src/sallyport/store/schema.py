@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from sallyport.kernel.turns import turn_in
 from sallyport.store.sqlite import create_file, scalar
 from sallyport.store.work import Sql, StorageUnavailableError
 
@@ -21,20 +22,27 @@ def migrate(path: Path) -> None:
     version = scalar(path, VERSION.text)
     if version == HEAD:
         return
+    create_file(path)
+    with turn_in(path.parent):
+        _upgrade(path, scalar(path, VERSION.text))
+
+
+def _upgrade(path: Path, version: str | None) -> None:
+    if version == HEAD:
+        return  # another process was faster
     if version is not None and version > HEAD:
         message = f"{path} has the schema {version} of a newer release; this one knows {HEAD}: start the newer release"
         raise StorageUnavailableError(message)
     from alembic.command import upgrade  # noqa: PLC0415  # 0.2 s and 18 MB that a start does not need
 
-    create_file(path)
-    upgrade(alembic_config(f"sqlite:///{path}"), "head")
+    upgrade(alembic_config(path), "head")
 
 
-def alembic_config(url: str):  # type: ignore[no-untyped-def]  # noqa: ANN201  # its type would import Alembic
-    """Return Alembic's configuration for a database, without a file of its own."""
+def alembic_config(path: Path):  # type: ignore[no-untyped-def]  # noqa: ANN201  # its type would import Alembic
+    """Return Alembic's configuration for a SQLite file, without a file of its own."""
     from alembic.config import Config  # noqa: PLC0415  # as above
 
     config = Config()
     config.set_main_option("script_location", str(files("sallyport.store") / "migrations"))
-    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    config.attributes["path"] = str(path)
     return config

@@ -91,10 +91,11 @@ class SqliteWork:
     async def __call__(self, unit: Unit[T]) -> T:
         """Run a unit that writes, and return its outcome once it is durable."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(unit, future))
         if self._closed:
-            self._refuse_waiting()
-        elif not self._in_flight:
+            message = "the service is closing"
+            raise StorageUnavailableError(message)
+        self._waiting.append(_Waiting(unit, future))
+        if not self._in_flight:
             self._send_group()
         return await future
 
@@ -110,11 +111,15 @@ class SqliteWork:
             raise StorageUnavailableError(str(fault)) from fault
 
     def close(self) -> None:
-        """Let the group in flight end and refuse what waits behind it, then close the file."""
+        """Commit what waits, then close the file. Units that come later are refused."""
         self._closed = True
-        self._refuse_waiting()
+        last, self._waiting = self._waiting, []
+        if last:
+            self._groups.put((last, lambda: None))
         self._groups.put(None)
         self._thread.join()
+        for waiting in last:
+            waiting.answer()
         self._writer.close()
         self._reader.close()
 
@@ -126,16 +131,10 @@ class SqliteWork:
 
     def _answer_group(self, group: list[_Waiting]) -> None:
         self._in_flight = False
-        if self._waiting and not self._closed:
+        if self._waiting:
             self._send_group()
         for waiting in group:
             waiting.answer()
-
-    def _refuse_waiting(self) -> None:
-        for waiting in self._waiting:
-            waiting.failure = StorageUnavailableError("the service is closing")
-            waiting.answer()
-        self._waiting = []
 
     def _write_groups(self) -> None:
         rows = SqliteRows(self._writer)
@@ -201,7 +200,7 @@ def create_file(path: Path) -> None:
         if not path.exists():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as fault:
-        message = f"can't make the database {path}: {fault.strerror}"
+        message = f"can't open the database {path}: {fault.strerror}"
         raise StorageUnavailableError(message) from fault
 
 
@@ -209,15 +208,12 @@ def scalar(path: Path, sql: str) -> Any:  # noqa: ANN401  # one value of whateve
     """Ask a database file one question at start, before there is a runner; None where there is no answer."""
     if not path.exists():
         return None
-    with closing(sqlite3.connect(path)) as connection:
-        try:
+    try:
+        with closing(sqlite3.connect(path)) as connection:
             row = connection.execute(sql).fetchone()
-        except sqlite3.OperationalError as fault:
-            if "no such table" in str(fault):
-                return None
-            message = f"can't read the database {path}: {fault}"
-            raise StorageUnavailableError(message) from fault
-        except sqlite3.DatabaseError as fault:
-            message = f"{path} is not a database of Sallyport: {fault}"
-            raise StorageUnavailableError(message) from fault
+    except sqlite3.DatabaseError as fault:
+        if "no such table" in str(fault):
+            return None
+        message = f"can't open the database {path}: {fault}"
+        raise StorageUnavailableError(message) from fault
     return row[0] if row else None
