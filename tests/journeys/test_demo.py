@@ -54,7 +54,7 @@ def test_it_shows_the_journey_and_ends_with_status_0(tmp_path: Path, environ: di
     assert answers == ["201 Created", *["200 OK"] * 8, "401 Unauthorized"]
     assert re.findall(r'"backupCodesRemaining": ([0-9]+)', text) == ["0", "10", "9"]
     assert '"code": "code_invalid"' in text
-    assert nothing_is_left(tmp_path)
+    assert left(tmp_path) == []
 
 
 def test_its_qr_code_is_the_otpauth_url(tmp_path: Path, environ: dict[str, str], tool: Callable[[str], str]) -> None:
@@ -110,7 +110,7 @@ def test_nothing_is_left_when_it_is_interrupted(
         demo.stdout.read()
         assert demo.wait(SECONDS_TO_START) == status
         assert demo.stderr.read() == ""
-    assert nothing_is_left(tmp_path)
+    assert left(tmp_path) == []
 
 
 def test_nothing_is_left_when_nobody_reads_on(tmp_path: Path, environ: dict[str, str]) -> None:
@@ -123,7 +123,7 @@ def test_nothing_is_left_when_nobody_reads_on(tmp_path: Path, environ: dict[str,
         demo.stdout.close()
         assert demo.wait(SECONDS_TO_START) == 1
         assert demo.stderr.read() == ""
-    assert nothing_is_left(tmp_path)
+    assert left(tmp_path) == []
 
 
 def test_it_says_so_when_the_service_does_not_come_up(tmp_path: Path, environ: dict[str, str]) -> None:
@@ -134,12 +134,12 @@ def test_it_says_so_when_the_service_does_not_come_up(tmp_path: Path, environ: d
     )
     assert failed.returncode == 1
     assert "The service for the demo did not start. It ended with exit status 1:" in failed.stderr
-    assert nothing_is_left(tmp_path)
+    assert left(tmp_path) == []
 
 
-def nothing_is_left(tmp_path: Path) -> bool:
-    """Tell that there is no file and no process that knows of the temporary folder."""
-    return list(tmp_path.iterdir()) == [] and processes_with(f"TMPDIR={tmp_path}") == []
+def left(tmp_path: Path) -> list[str]:
+    """Return the files below the temporary folder, and the processes that know of it."""
+    return [*map(str, tmp_path.rglob("*")), *processes_with(f"TMPDIR={tmp_path}")]
 
 
 def processes_with(variable: str) -> list[str]:

@@ -6,6 +6,7 @@ import sys
 import time
 from base64 import b32decode, b64encode
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
@@ -14,13 +15,14 @@ import segno
 
 from sallyport.authenticators.totp.rules import PERIOD, code_at, step_at
 from sallyport.cli.demo_page import Answer, Page, Request
-from sallyport.cli.demo_service import HOST, DidNotStartError, RunningService, running
+from sallyport.cli.demo_service import HOST, DidNotStartError, RunningService, StoppedError, noted_signals, running
 from sallyport.kernel.clock import SystemClock
 from sallyport.kernel.hidden import Hidden
 
 _NAME: Final = "alice"
 _PASSWORD: Final = "correct horse battery staple"  # noqa: S105  # of a made-up person
-_INTERRUPTED: Final = 130
+_SIGNALED: Final = 128
+"""What a shell adds to the number of the signal that ended a command."""
 # As the reference documents print them: with a trailing comma, and a code that JSON takes for a malformed number.
 _CREATE_BODY: Final = '{\n    "type": "mfa",\n}'
 _ENROLL_BODY: Final = '{\n    "token": %s,\n}'
@@ -35,15 +37,16 @@ def run() -> int:
     """Walk the journey; returns the exit status."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
-    page, began = Page(sys.stdout), time.monotonic()
+    page, began, signals = Page(sys.stdout), time.monotonic(), noted_signals()
     try:
         page.title("Sallyport: a gate with two doors", "Starting a service to show how they open ...")
-        with running() as service:
+        with running(signals) as service:
             _Story(page, service).tell()
         seconds = f"{time.monotonic() - began:.1f}"
         page.chapter(9, "Nothing is left behind")
         page.say(f"The service has ended and its folder is gone, {seconds} seconds after the start.")
-        page.say("Next: make\xa0serve runs it at http://127.0.0.1:8080, and /docs there describes it.\n")
+        page.say("Next: make\xa0serve runs it at http://127.0.0.1:8080, and /docs there describes it.")
+        page.say("")
     except DidNotStartError as fault:
         return _failed(f"The service for the demo did not start. {fault}")
     except (_UnexpectedError, OSError, HTTPException) as fault:
@@ -51,9 +54,10 @@ def run() -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
         return _failed(f"The demo broke off. {type(fault).__name__}: {fault}")
-    except KeyboardInterrupt:
-        page.say("Interrupted. The service has ended and its folder is gone.")
-        return _INTERRUPTED
+    except StoppedError as stopped:
+        with suppress(OSError):  # the terminal may be what has gone
+            page.say("Stopped. The service has ended and its folder is gone.")
+        return _SIGNALED + stopped.number
     return 0
 
 
@@ -81,15 +85,15 @@ class _Story:
 
     def __init__(self, page: Page, service: RunningService) -> None:
         self._page = page
+        self._service = service
         self._host = f"{HOST}:{service.port}"
-        self._folder = service.folder
         self._connection = HTTPConnection(HOST, service.port, timeout=30)
         self._uid = ""
         self._token = ""
 
     def tell(self) -> None:
         """Tell all chapters."""
-        self._page.say(f"It listens on http://{self._host}, with an empty database in {self._folder}.")
+        self._page.say(f"It listens on http://{self._host}, with an empty database in {self._service.folder}.")
         try:
             self._register()
             secret = self._create()
@@ -183,6 +187,7 @@ class _Story:
         show: Iterable[str] = (),
     ) -> dict[str, Any]:
         """Send a request, print it and its answer, and return the body of the answer."""
+        self._service.go_on()
         headers = {"Host": self._host}
         if body:
             headers["Content-Type"] = "application/json"

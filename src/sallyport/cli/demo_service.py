@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
 from typing import Final
 
 import sallyport
@@ -24,12 +23,19 @@ _SECONDS_TO_END: Final = 15
 _SECONDS_BETWEEN_LOOKS: Final = 0.02
 _LINES_OF_LOG: Final = 12
 _LOG: Final = "log"
-_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
-_PUT_OFF: Final = (signal.SIGINT, *_ENDING)
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class DidNotStartError(Exception):
     """The service did not come up. The message has its last words."""
+
+
+class StoppedError(Exception):
+    """A signal asked the demo to stop. `number` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by signal {number}")
+        self.number = number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,42 +44,42 @@ class RunningService:
 
     port: int
     folder: Path
+    signals: list[int]
+    """Those that came since it was started."""
+
+    def go_on(self) -> None:
+        """Raise `StoppedError` if a signal has come."""
+        if self.signals:
+            raise StoppedError(self.signals[0])
+
+
+def noted_signals() -> list[int]:
+    """Return the list into which signals go from now on. They take effect only where `go_on` asks for them.
+
+    A signal that raises in the middle of making a folder or a process would lose sight of it.
+    """
+    signals: list[int] = []
+    for number in _STOPPING:
+        # A function, for a process that is started here would inherit "ignore" and "block", and never end.
+        signal.signal(number, lambda number, _: signals.append(number))
+    return signals
 
 
 @contextmanager
-def running() -> Iterator[RunningService]:
-    """Run a service with an empty database for the length of a `with`. Raises `DidNotStartError`."""
-    for number in _ENDING:
-        signal.signal(number, _leave)
-    process = None
+def running(signals: list[int]) -> Iterator[RunningService]:
+    """Run a service with an empty database for the length of a `with`.
+
+    Raises `DidNotStartError`, and `StoppedError` where a signal came before or meanwhile.
+    """
     with TemporaryDirectory(prefix="sallyport-demo-") as name:
-        folder, port = Path(name), _free_port()
+        service = RunningService(port=_free_port(), folder=Path(name), signals=signals)
+        process = _started(service.folder, service.port)
         try:
-            with _undisturbed():
-                process = _started(folder, port)
-            _wait_until_ready(process, port, folder / _LOG)
-            yield RunningService(port=port, folder=folder)
+            _wait_until_ready(service, process)
+            yield service
         finally:
             _end(process)
-
-
-def _leave(number: int, _: FrameType | None) -> None:
-    raise SystemExit(128 + number)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Put signals off: one in the middle of starting or ending a process would lose sight of it."""
-    caught: list[int] = []
-    # A function, for a process that is started here would inherit "ignore" and "block", and never end.
-    before = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in _PUT_OFF}
-    try:
-        yield
-    finally:
-        for put_off, handler in before.items():
-            signal.signal(put_off, handler)
-    for number in caught:
-        signal.raise_signal(number)
+    service.go_on()
 
 
 def _free_port() -> int:
@@ -104,13 +110,15 @@ def _started(folder: Path, port: int) -> subprocess.Popen[bytes]:
         )
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_until_ready(service: RunningService, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _SECONDS_TO_START
-    while not _is_ready(port):
+    while not _is_ready(service.port):
+        service.go_on()
+        words = _last_words(service.folder / _LOG)
         if process.poll() is not None:
-            raise DidNotStartError(f"It ended with exit status {process.returncode}:\n{_last_words(log)}")
+            raise DidNotStartError(f"It ended with exit status {process.returncode}:\n{words}")
         if time.monotonic() > deadline:
-            raise DidNotStartError(f"It was not ready after {_SECONDS_TO_START} seconds:\n{_last_words(log)}")
+            raise DidNotStartError(f"It was not ready after {_SECONDS_TO_START} seconds:\n{words}")
         time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
@@ -129,13 +137,10 @@ def _last_words(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-_LINES_OF_LOG:])
 
 
-def _end(process: subprocess.Popen[bytes] | None) -> None:
-    if process is None:
-        return
-    with _undisturbed():
-        process.terminate()
-        try:
-            process.wait(_SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
