@@ -89,6 +89,8 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return inherited | {
         "PYTHONPATH": str(Path(sallyport.__file__).resolve().parents[1]),
         "PYTHONWARNINGS": "error",
+        # Where no port is given, any free one: two tests at once must not meet at the default.
+        "SALLYPORT_PORT": "0",
         "SALLYPORT_DATABASE_URL": f"sqlite:///{folder}/sallyport.db",
         "SALLYPORT_KEYS_DIR": f"{folder}/keys",
         **more,
