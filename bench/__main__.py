@@ -61,7 +61,7 @@ class Patience:
     def sample(self, measure: Measure, stage: Stage) -> Sample:
         """Return the quietest of the tries."""
         sample = _watched(measure, stage)
-        while sample.strangers > _NOISE and time.monotonic() < self._until:
+        while measure.timed and sample.strangers > _NOISE and time.monotonic() < self._until:
             sample = min(sample, _watched(measure, stage), key=lambda tried: tried.strangers)
         return sample
 

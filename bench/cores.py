@@ -51,7 +51,7 @@ def _theirs() -> tuple[float, float]:
     """
     dead = resource.getrusage(resource.RUSAGE_CHILDREN)
     living = Path("/proc/thread-self/children").read_text().split()
-    servers = dead.ru_utime + dead.ru_stime + sum(map(_cpu_seconds, living))
+    servers = dead.ru_utime + dead.ru_stime + sum(map(cpu_seconds, living))
     return _busy(SERVER) - servers, _busy(LOAD) - time.process_time()
 
 
@@ -62,6 +62,7 @@ def _busy(core: int) -> float:
     return (user + nice + system + irq + softirq + steal) * _TICK
 
 
-def _cpu_seconds(pid: str) -> float:
+def cpu_seconds(pid: int | str) -> float:
+    """Return how many seconds a process has run, in ticks of 10 ms."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * _TICK

@@ -11,6 +11,8 @@ from bench import cores
 from bench.measures import Measure, Sample
 from bench.stage import Size
 
+_NOISY = 0.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -26,6 +28,8 @@ class Row:
     bar: float
     at_least: bool
     ok: bool
+    noisy: bool
+    """Strangers took more than a tenth of a core: whatever came out, it says little."""
     worst: float
     """The round that was furthest on the wrong side: a ratio where there is one, else a value."""
     strangers: float
@@ -39,6 +43,7 @@ def row(measure: Measure, samples: list[Sample], size: Size) -> Row:
     ratios = [sample.value / sample.limit for sample in samples if sample.limit is not None]
     value = statistics.median(sample.value for sample in samples)
     ratio = statistics.median(ratios) if ratios else None
+    strangers = statistics.median(sample.strangers for sample in samples)
     figures = ratios or [sample.value for sample in samples]
     return Row(
         name=measure.name,
@@ -50,8 +55,9 @@ def row(measure: Measure, samples: list[Sample], size: Size) -> Row:
         bar=measure.bar,
         at_least=measure.at_least,
         ok=measure.holds(value if ratio is None else ratio),
+        noisy=measure.timed and strangers > _NOISY,
         worst=min(figures) if measure.at_least else max(figures),
-        strangers=statistics.median(sample.strangers for sample in samples),
+        strangers=strangers,
         parts={name: statistics.median(sample.parts[name] for sample in samples) for name in samples[0].parts},
     )
 
@@ -74,7 +80,7 @@ def table(rows: list[Row]) -> str:
     """Return the rows as a Markdown table, and under it what the limits are composed of."""
     lines = ["| measure | value | limit | ratio | worst round | bar | |", "|---|---:|---:|---:|---:|---:|---|"]
     for row in rows:
-        sign, verdict = "≥" if row.at_least else "≤", "ok" if row.ok else "SHORT"
+        sign, verdict = "≥" if row.at_least else "≤", ("ok" if row.ok else "SHORT") + (", NOISY" if row.noisy else "")
         unit = row.unit if row.unit == "/s" else f" {row.unit}"
         limit = "" if row.limit is None else f"{_number(row.limit)}{unit}"
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from bench.cores import server_core
+from bench.cores import cpu_seconds, server_core
 
 _LONGEST_START: Final = 20.0
 _ASK: Final = b"GET %s HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"
@@ -34,6 +34,10 @@ class Server:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(kilobytes) / 1024
+
+    def cpu_seconds(self) -> float:
+        """Return how long the process has run."""
+        return cpu_seconds(self._process.pid)
 
     def stop(self) -> None:
         """End the process."""
