@@ -152,6 +152,35 @@ async def enrolled_and_pending(person: Person) -> None:
     await person.begin_enrollment()
 
 
+async def password_changed(person: Person) -> None:
+    await person.enroll()
+    secret = (await person.call("GET", "/users/me/secrets")).json()[0]
+    body = {"version": secret["version"], "secret": "an entirely different sentence", "current": PASSWORD}
+    answer = await person.call("PUT", f"/users/me/secrets/{secret['uid']}", body)
+    assert answer.status_code == 200
+    person.password = body["secret"]
+    person.hold(answer.json()["session"])
+
+
+async def codes_made_anew(person: Person) -> None:
+    await person.enroll()
+    assert (await person.call("POST", "/users/me/secrets", {"type": "mfabackup"})).status_code == 200
+
+
+async def logged_in_before(person: Person) -> None:
+    await person.enroll()
+    await person.login()
+
+
+async def disabled_for_a_while(person: Person) -> None:
+    await person.enroll()
+    admin = await person.world.admin()
+    for version, state in enumerate((True, False)):
+        body = {"version": version, "disabled": state}
+        assert (await admin.call("PUT", f"/users/{person.uid}", body)).status_code == 200
+    await person.login()
+
+
 async def off_again(person: Person) -> None:
     await person.enroll()
     assert (await person.call("DELETE", f"/users/me/secrets/{person.totp}")).status_code == 204
@@ -168,6 +197,10 @@ async def off_again(person: Person) -> None:
         (no_set, "CHALLENGE"),
         (one_of_two_gone, "CHALLENGE"),
         (enrolled_and_pending, "CHALLENGE"),
+        (password_changed, "CHALLENGE"),
+        (codes_made_anew, "CHALLENGE"),
+        (logged_in_before, "CHALLENGE"),
+        (disabled_for_a_while, "CHALLENGE"),
         (off_again, "ACCESS"),
     ],
 )
@@ -176,7 +209,7 @@ async def test_the_wanted_level_follows_from_what_is_enrolled(world: World, stat
     await state(victim)
     for method in ("GET", "POST"):
         for prefix in PREFIXES:
-            answer = await world.call(method, f"{prefix}/auth/password", headers=basic("victim", PASSWORD))
+            answer = await world.call(method, f"{prefix}/auth/password", headers=basic("victim", victim.password))
             assert answer.json()["type"] == kind
     assert (await victim.call("GET", "/users/me")).json()["mfaEnabled"] is (kind == "CHALLENGE")
 

@@ -1,8 +1,8 @@
 """Class I: rights on objects and fields.
 
 CVE-2025-61928 better-auth: a body's `userId` named the owner. spree_auth, GHSA-369m-w6hw-7r89 Fieldly: roles
-assigned to oneself. CVE-2026-94000 Keycloak, CVE-2026-55077 Coder: the desk climbed onto its equals. CVE-2024-39683
-Zitadel, CVE-2017-18878 Mattermost: sessions of others.
+assigned to oneself. CVE-2026-94000 Keycloak, CVE-2026-55077 Coder: the desk climbed onto its equals.
+CVE-2024-39683 Zitadel, CVE-2017-18878 Mattermost: sessions of others.
 """
 
 from typing import Any
