@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import structlog
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sallyport.edge.endpoint import Endpoint
-from sallyport.edge.front import Front
+from sallyport.edge.front import Front, request_id_of
 from sallyport.edge.resource import Resource
 from sallyport.settings import Settings
 from sallyport.store.work import StorageUnavailableError
@@ -60,7 +60,7 @@ def _front(service: Service) -> ASGIApp:
     return _with_cors(front, settings) if settings.cors_origins else front
 
 
-def _with_cors(front: ASGIApp, settings: Settings) -> ASGIApp:
+def _with_cors(front: Front, settings: Settings) -> ASGIApp:
     """Speak CORS with the origins that are allowed; for all others there is no such thing."""
     origins = {origin.encode() for origin in settings.cors_origins}
     cors = CORSMiddleware(
@@ -72,8 +72,15 @@ def _with_cors(front: ASGIApp, settings: Settings) -> ASGIApp:
     )
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        allowed = any(name == b"origin" and value in origins for name, value in scope["headers"])
-        await (cors if allowed else front)(scope, receive, send)
+        async def send_with_usual(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = front.with_usual(message["headers"], request_id_of(scope["headers"]))
+            await send(message)
+
+        if any(name == b"origin" and value in origins for name, value in scope["headers"]):
+            await cors(scope, receive, send_with_usual)
+        else:
+            await front(scope, receive, send)
 
     return serve
 

@@ -223,7 +223,15 @@ async def test_every_column_of_bytes_says_how_it_is_kept(world: World) -> None:
         for column in await fetch(world, "SELECT name, type FROM pragma_table_info(:t)", t=table):
             if column[1].upper() in {"BLOB", "LARGEBINARY"}:
                 kept.add(column[0])
-    assert kept == {"hash_sealed", "seed_sealed", "token_digest", "code_digest", "salt", "successor_salt"}
+    assert kept == {
+        "hash_sealed",
+        "keys_sealed",
+        "seed_sealed",
+        "token_digest",
+        "code_digest",
+        "salt",
+        "successor_salt",
+    }
 
 
 async def test_what_is_sealed_is_sealed_each_time_anew(world: World) -> None:

@@ -198,8 +198,8 @@ async def test_one_enrollment_is_done_once(world: World, mfa: bool) -> None:  # 
         paths = cycle((path, f"{path}/enroll"))
         answers = await together(alice.call("PUT", next(paths), body) for _ in range(CROWD))
         (won,) = winners(answers)
-        # Four are judged beside the winner and find the session changed; the rest find a dead or an enrolled secret.
-        assert refusals(answers) <= {(409, "already_enrolled"), (404, "not_found"), (401, "invalid_token")}
+        # Four are judged beside the winner and find that MFA is on; the rest find a dead or an enrolled secret.
+        assert refusals(answers) <= {(409, "already_enrolled"), (404, "not_found"), (401, "step_up_required")}
         alice.hold(won.json()["session"])
         assert len(await sessions(alice)) == 1
         assert not await stands(world, other.token)

@@ -250,7 +250,7 @@ async def test_a_proof_that_was_enough_before_mfa_changed_in_the_same_session_is
         await queued(stage.slow, 1)
         assert (await change(stage)).status_code in {200, 204}
     answer = await waiting
-    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+    assert (answer.status_code, answer.json()["code"]) == (401, "step_up_required")
     assert await stage.count(MFA) == (0 if mfa else 1)
     assert await stage.count(ENROLLED) == (0 if mfa else 1)
     assert await stage.count(SETS) == (0 if mfa else 1)

@@ -219,7 +219,6 @@ async def test_both_unicode_spellings_of_a_password_log_in(world: World) -> None
         "my name: ALICE-LIDDELL!",
         "wonderland@example.org",
         "x wonderland x and so on",
-        "aaaaaaaaaaaaaaaaaaaa",
         "passwordpasswordpassword",
     ],
 )

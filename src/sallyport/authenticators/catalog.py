@@ -38,8 +38,9 @@ KINDS: Final = (
 
 
 def of_user(rows: Rows, user: str, now: int) -> list[Authenticator]:
-    """Return all authenticators of a user, by kind."""
-    return [told for kind in KINDS for told in kind.of_user(rows, user, now)]
+    """Return all authenticators of a user, oldest first, and by kind where they are of one age."""
+    found = [told for kind in KINDS for told in kind.of_user(rows, user, now)]
+    return sorted(found, key=lambda told: told.created_at)
 
 
 def find(rows: Rows, user: str, uid: str, now: int) -> Authenticator | None:

@@ -9,6 +9,7 @@ Header = tuple[bytes, bytes]
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 _FOR = re.compile(r'for="?\[?([0-9a-fA-F.:]+)\]?', re.IGNORECASE)
+_WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 _LONGEST_USER_AGENT: Final = 256
 
 
@@ -38,8 +39,9 @@ def _hops(headers: list[Header]) -> Iterator[str]:
         return  # a proxy writes one of the two, and the client may have written the other
     # RFC 7239 4: the last hop is the nearest.
     for hop in reversed(listed or [found[1] if (found := _FOR.search(hop)) else "" for hop in described]):
+        with_port = _WITH_PORT.fullmatch(hop)
         try:
-            address = ip_address(hop)
+            address = ip_address(with_port[1] or with_port[2] if with_port else hop)
         except ValueError:
             return
         yield str(getattr(address, "ipv4_mapped", None) or address)

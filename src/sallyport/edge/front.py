@@ -28,6 +28,8 @@ _ALWAYS: Final = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 
+Header = tuple[bytes, bytes]
+
 log = structlog.get_logger()
 
 
@@ -48,7 +50,7 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request. Expected refusals, faults and unknown paths become problem documents."""
-        request_id = _request_id(scope["headers"])
+        request_id = request_id_of(scope["headers"])
         try:
             outcome = await self._outcome(scope, receive)
         except StorageUnavailableError as fault:
@@ -60,11 +62,18 @@ class Front:
             log.exception("internal error", request_id=request_id.decode(), path=scope["path"])
             outcome = Refused(why=Why.INTERNAL)
         status, headers, body = _rendered(outcome, request_id)
-        headers += [(b"content-length", str(len(body)).encode()), (b"x-request-id", request_id)]
-        given = {name for name, _ in headers}
-        headers += [header for header in self._always if header[0] not in given]
+        headers.append((b"content-length", str(len(body)).encode()))
+        headers = self.with_usual(headers, request_id)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    def with_usual(self, headers: list[Header], request_id: bytes) -> list[Header]:
+        """Return headers with those added that every answer carries."""
+        given = {name for name, _ in headers}
+        return [
+            *headers,
+            *(header for header in ((b"x-request-id", request_id), *self._always) if header[0] not in given),
+        ]
 
     async def _outcome(self, scope: Scope, receive: Receive) -> Answer | Refused | Allowed:
         path: str = scope["path"]
@@ -88,7 +97,7 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(re.escape(path).replace(r"\{id\}", f"(?P<id>me|{UID})").replace(r"\{sid\}", f"(?P<sid>{UID})"))
 
 
-def _rendered(outcome: Answer | Refused | Allowed, request_id: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def _rendered(outcome: Answer | Refused | Allowed, request_id: bytes) -> tuple[int, list[Header], bytes]:
     if isinstance(outcome, Answer):
         headers = [(name.encode(), value.encode()) for name, value in outcome.headers]
         if outcome.body is None:
@@ -108,7 +117,7 @@ def _rendered(outcome: Answer | Refused | Allowed, request_id: bytes) -> tuple[i
     return document.status, [*extra, (b"content-type", problems.MEDIA_TYPE)], _ENCODER.encode(document)
 
 
-def _request_id(headers: list[tuple[bytes, bytes]]) -> bytes:
+def request_id_of(headers: list[Header]) -> bytes:
     """Return the client's request id where it is sane, else a new one."""
     for name, value in headers:
         if name == b"x-request-id" and _SANE_ID.fullmatch(value):

@@ -33,9 +33,15 @@ def _upgrade(path: Path, version: str | None) -> None:
     if version is not None and version > HEAD:
         message = f"{path} has the schema {version} of a newer release; this one knows {HEAD}: start the newer release"
         raise StorageUnavailableError(message)
-    from alembic.command import upgrade  # noqa: PLC0415  # 0.2 s and 18 MB that a start does not need
+    # 0.2 s and 18 MB that a start does not need
+    from alembic.command import upgrade  # noqa: PLC0415  # as said
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415  # as said
 
-    upgrade(alembic_config(path), "head")
+    try:
+        upgrade(alembic_config(path), "head")
+    except SQLAlchemyError as fault:
+        message = f"can't bring the schema of {path} to {HEAD}: {fault}"
+        raise StorageUnavailableError(message) from fault
 
 
 def alembic_config(path: Path):  # type: ignore[no-untyped-def]  # noqa: ANN201  # its type would import Alembic

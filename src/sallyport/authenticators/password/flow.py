@@ -70,9 +70,6 @@ class SetPassword:
             return Refused(why=Why.INVALID_TOKEN)
         if held:
             return Refused(why=Why.ALREADY_EXISTS)
-        # ASVS 6.2.3: no way around `current`. Whoever deletes a password does not set the next one.
-        if not caller.newcomer:
-            return Refused(why=Why.STEP_UP_REQUIRED, level=caller.level)
         if refused := self._policy.judge(password, bearer(user), "/secret"):
             return refused
         uid = self._ids.new()
