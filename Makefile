@@ -40,7 +40,7 @@ demo: $(PROJECT) ## Watch the whole MFA journey on a temporary database
 
 test: $(PROJECT) $(DEV) ## Run all tests (ARGS="--no-cov -k word" selects; NO_APT=1 forbids installing Debian tools)
 	@sh scripts/debian-tools.sh
-	@$(BIN)/pytest -n 2 --cov $(ARGS)
+	@$(BIN)/pytest -n 2 --cov=sallyport $(ARGS)
 
 check: $(PROJECT) $(DEV) ## Lint, format, types, import rules
 	$(BIN)/ruff check
