@@ -200,3 +200,10 @@ def test_control_signs_are_not_printable(sign: str) -> None:
     with pytest.raises(UnfitError):
         printable("/f", f"a{sign}b")
     assert printable("/f", "añ 🐎") == "añ 🐎"
+
+
+def test_a_name_too_long_to_be_prepared_in_time_is_none() -> None:
+    """PRECIS takes milliseconds for kilobytes: what can't end within 64 characters is not even begun."""
+    assert name_key("a" * 257) is None
+    with pytest.raises(UnfitError):
+        parse_name("a" * 4096)
