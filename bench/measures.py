@@ -68,7 +68,7 @@ def answer(stage: Stage) -> Sample:
     ran = main.server.cpu_seconds()
     load = stage.run(drive(main.server.port, asked, at_once=AT_ONCE)).demand_clean()
     limit = 1 / (1 / bare.rate + 1 / commits + signature)
-    parts = {"W": bare.rate, "W_load_busy": bare.busy, "D": commits, "S_us": signature * 1e6}
+    parts = {"W": bare.rate, "W_load_spare": bare.spare, "D": commits, "S_us": signature * 1e6}
     return Sample(load.rate, limit, {**parts, **_told(load, main.server.cpu_seconds() - ran)})
 
 
@@ -79,7 +79,7 @@ def me(stage: Stage) -> Sample:
     ran = main.server.cpu_seconds()
     load = stage.run(_read_me(main, AT_ONCE, stage.size.seconds)).demand_clean()
     limit = 1 / (1 / bare.rate + verification + reading)
-    parts = {"W": bare.rate, "W_load_busy": bare.busy, "V_us": verification * 1e6, "read_us": reading * 1e6}
+    parts = {"W": bare.rate, "W_load_spare": bare.spare, "V_us": verification * 1e6, "read_us": reading * 1e6}
     return Sample(load.rate, limit, {**parts, **_told(load, main.server.cpu_seconds() - ran)})
 
 
@@ -175,7 +175,7 @@ async def _log_in(settled: Settled, caller: Caller) -> list[float]:
 
 
 def _told(load: Load, ran: float) -> dict[str, float]:
-    return {"server_cpu_us": ran / len(load.latencies) * 1e6, "load_busy": load.busy, **_percentiles(load)}
+    return {"server_cpu_us": ran / len(load.latencies) * 1e6, "load_spare": load.spare, **_percentiles(load)}
 
 
 def _percentiles(load: Load) -> dict[str, float]:
