@@ -27,7 +27,8 @@ def user_agent(headers: list[Header]) -> str:
     """Return what the client calls itself, bounded and printable."""
     for name, value in headers:
         if name == b"user-agent":
-            return "".join(c for c in value.decode("latin-1")[:_LONGEST_USER_AGENT] if c.isprintable())
+            text = value.decode("latin-1")[:_LONGEST_USER_AGENT]
+            return text if text.isprintable() else "".join(filter(str.isprintable, text))
     return ""
 
 
