@@ -1,8 +1,9 @@
 """A typed code, parsed once: a code parsed twice is how a replay guard was walked around elsewhere."""
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from sallyport.kernel.text import UnfitError, bounded
 
@@ -15,22 +16,19 @@ _CROCKFORD = str.maketrans("OIL", "011")
 _BACKUP = re.compile(r"[0-9A-HJKMNP-TV-Z]{16}")
 
 
-@dataclass(frozen=True, slots=True)
-class TotpCode:
+class TotpCode(msgspec.Struct, frozen=True):
     """Six digits, as an authenticator app shows them."""
 
     digits: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class BackupCode:
+class BackupCode(msgspec.Struct, frozen=True):
     """Sixteen Crockford base32 characters in canonical form."""
 
     symbols: str
 
 
-@dataclass(frozen=True, slots=True)
-class NoCode:
+class NoCode(msgspec.Struct, frozen=True):
     """Text that no code of this service can be: it is wrong, and counts as a try."""
 
 

@@ -4,6 +4,8 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from sallyport.kernel.hidden import Hidden
 
 
@@ -61,8 +63,7 @@ class Refused:
     """For operators only; it never leaves the service."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
+class Granted(msgspec.Struct, frozen=True, kw_only=True):
     """What a full login, a refresh or a fresh proof gives: both tokens, and what to know about the account."""
 
     access: Hidden[str]

@@ -1,7 +1,6 @@
 """The one mint. Every access token of this service is made in `Mint.access`, and read in `Mint.read`."""
 
 from base64 import urlsafe_b64decode
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -41,8 +40,7 @@ class AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
     profile: Profile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Minted:
+class Minted(msgspec.Struct, frozen=True, kw_only=True):
     """An access token and how long it lives, in seconds."""
 
     token: Hidden[str]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from sallyport.authenticators.rules import Authenticator, BackupTraits
 from sallyport.store.work import Rows, Sql
 
@@ -32,8 +34,7 @@ DESCRIBE = Sql(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """How the digests of a set are made."""
 
     salt: bytes

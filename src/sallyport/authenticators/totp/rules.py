@@ -3,9 +3,10 @@
 import hmac
 from base64 import b32encode
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
+
+import msgspec
 
 from sallyport.authenticators.codes import DIGITS, TotpCode
 from sallyport.kernel.clock import MINUTE, SECOND
@@ -27,8 +28,7 @@ NO_STEP: Final = 0
 _HINT_STEPS: Final = 600 // PERIOD
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seed:
+class Seed(msgspec.Struct, frozen=True, kw_only=True):
     """An opened seed, and the last step that was accepted of it."""
 
     uid: str
@@ -36,8 +36,7 @@ class Seed:
     last_step: int
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """A code that is right, by the authenticator and step that it belongs to. Still to be claimed."""
 
     uid: str

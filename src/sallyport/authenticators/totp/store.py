@@ -1,7 +1,8 @@
 """TOTP authenticators in the database."""
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from sallyport.authenticators.rules import Authenticator, TotpTraits
 from sallyport.authenticators.totp.rules import NO_STEP, PENDING_TRIES, Accepted
@@ -48,8 +49,7 @@ DESCRIBE = Sql(
 DELETE = Sql("DELETE FROM totp WHERE user_id = :user AND id = :uid")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedSeed:
+class SealedSeed(msgspec.Struct, frozen=True, kw_only=True):
     """A seed as stored."""
 
     user: str

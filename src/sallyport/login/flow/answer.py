@@ -1,6 +1,6 @@
 """The second door: a code answers a challenge, and a session opens."""
 
-from dataclasses import dataclass
+import msgspec
 
 from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.codes import Code
@@ -16,8 +16,7 @@ from sallyport.sessions.rules import PASSWORD_AND_CODE
 from sallyport.store.work import Rows, Work
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
+class _Seen(msgspec.Struct, frozen=True, kw_only=True):
     """A user in front of the second door."""
 
     user: str

@@ -1,7 +1,8 @@
 """Judging a code of any second factor, and claiming it: once, by one conditional write."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.backup_codes.digest import digest
@@ -15,8 +16,7 @@ from sallyport.kernel.vault import Vault
 from sallyport.store.work import Rows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoodCode:
+class GoodCode(msgspec.Struct, frozen=True, kw_only=True):
     """A code that may be right, by what claims it: a step of an authenticator, or the digest of a backup code."""
 
     user: str
