@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as moved
 
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import system_randomness
@@ -64,12 +65,12 @@ def test_any_bytes_at_all_stay_shut(sealed: bytes) -> None:
 @pytest.mark.parametrize(
     "elsewhere",
     [
-        replace(HOME, table="passwords"),
-        replace(HOME, column="hash_sealed"),
-        replace(HOME, user="bob"),
-        replace(HOME, row="two"),
-        replace(HOME, user="alice" + "one", row=""),
-        replace(HOME, table="totpseed_sealed", column=""),
+        moved(HOME, table="passwords"),
+        moved(HOME, column="hash_sealed"),
+        moved(HOME, user="bob"),
+        moved(HOME, row="two"),
+        moved(HOME, user="alice" + "one", row=""),
+        moved(HOME, table="totpseed_sealed", column=""),
     ],
 )
 def test_a_value_moved_to_another_place_does_not_open(elsewhere: Place) -> None:
@@ -94,7 +95,7 @@ def test_an_older_key_still_opens_and_the_active_one_seals() -> None:
 def test_a_fault_names_the_place_and_not_the_value() -> None:
     sealed = vault().seal(Hidden(b"a secret seed"), HOME)
     with pytest.raises(DoesNotOpenError, match=r"totp\.seed_sealed of row two") as fault:
-        vault().open(sealed, replace(HOME, row="two"))
+        vault().open(sealed, moved(HOME, row="two"))
     assert fault.value.__cause__ is None
 
 
