@@ -32,7 +32,9 @@ SPEND_TRY = Sql(
        WHERE token_digest = :digest AND tries_left > 0 AND expires_at > :now
        RETURNING user_id"""
 )
-IS_OPEN = Sql("SELECT 1 FROM challenges WHERE token_digest = :digest AND expires_at > :now")
+# A challenge is good once: the row count is the answer. It changes nothing, but whoever runs it first has the row to
+# itself until its commit, on every engine; a read would not.
+HOLD = Sql("UPDATE challenges SET tries_left = tries_left WHERE token_digest = :digest AND expires_at > :now")
 CLOSE = Sql("DELETE FROM challenges WHERE token_digest = :digest")
 END_ALL = Sql("DELETE FROM challenges WHERE user_id = :user")
 SWEEP = Sql(
@@ -94,13 +96,13 @@ def spend_try(rows: Rows, digest: Digest, now: int) -> str | None:
     return str(row[0]) if row else None
 
 
-def is_open(rows: Rows, digest: Digest, now: int) -> bool:
-    """Tell whether a challenge was neither used nor ended."""
-    return rows.one(IS_OPEN, digest=digest, now=now) is not None
+def hold(rows: Rows, digest: Digest, now: int) -> bool:
+    """Take a challenge for the rest of this unit; False where somebody used or ended it before."""
+    return bool(rows.change(HOLD, digest=digest, now=now))
 
 
 def close(rows: Rows, digest: Digest) -> None:
-    """Use a challenge up."""
+    """Use up a challenge that this unit holds."""
     rows.change(CLOSE, digest=digest)
 
 

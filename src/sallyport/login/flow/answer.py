@@ -54,7 +54,7 @@ class AnswerChallenge:
         now = self._clock.now()
         # Whoever ends challenges (a new password, a disabled user, a faster answer) ends this login too, and then the
         # code is not spent in vain.
-        if not store.is_open(rows, challenge, now):
+        if not store.hold(rows, challenge, now):
             return Refused(why=Why.CHALLENGE_INVALID)
         if not self._judge.claim(rows, good, now):
             return Refused(why=Why.WRONG_LOGIN_CODE)
