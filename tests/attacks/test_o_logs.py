@@ -228,7 +228,12 @@ async def test_every_column_of_bytes_says_how_it_is_kept(world: World) -> None:
         "keys_sealed",
         "seed_sealed",
         "token_digest",
+        "client_digest",
         "code_digest",
+        "ip_digest",
+        "row_digest",
+        "chain_digest",
+        "recent",
         "salt",
         "successor_salt",
     }

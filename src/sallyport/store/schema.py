@@ -8,7 +8,7 @@ from sallyport.kernel.turns import turn_in
 from sallyport.store.sqlite import create_file, scalar
 from sallyport.store.work import Sql, StorageUnavailableError
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest revision under `migrations/`; a test compares it with Alembic's own view."""
 
 VERSION = Sql("SELECT version_num FROM alembic_version")

@@ -52,6 +52,8 @@ installation = Table(
     _moment("first_start_at"),
     # Opens under the key rings of this installation alone: a start with others is refused.
     Column("keys_sealed", LargeBinary, nullable=False),
+    # Rises with each restored backup; the key directory remembers the highest.
+    Column("epoch", Integer, nullable=False, server_default=text("0")),
 )
 
 users = Table(
@@ -87,6 +89,8 @@ passwords = Table(
     # Rises with each new password, so that a login that was hashing meanwhile gets nothing.
     Column("generation", Integer, nullable=False),
     *_resource(),
+    # Which key a value is sealed under, so that re-sealing finds what is left without reading the table.
+    Index("passwords_by_sealing_key", text("substr(hash_sealed, 2, 8)")),
 )
 
 totp = Table(
@@ -102,6 +106,9 @@ totp = Table(
     _moment("expires_at"),
     Column("tries_left", Integer, nullable=False),
     *_resource(),
+    # A hundred failures in a row: no code of it is good any more. NIST SP 800-63B-4 3.2.2
+    _moment("switched_off_at", known=False),
+    Index("totp_by_sealing_key", text("substr(seed_sealed, 2, 8)")),
     Index(
         "totp_one_pending",
         "user_id",
@@ -117,7 +124,7 @@ backup_sets = Table(
     _owner(key=True),
     _uid(),
     Column("salt", LargeBinary, nullable=False),
-    Column("pepper_id", Text, nullable=False),
+    Column("pepper_id", Text, nullable=False, index=True),
     *_resource(),
 )
 
@@ -147,6 +154,8 @@ sessions = Table(
     _moment("last_used_at"),
     Column("ip", Text, nullable=False),
     Column("user_agent", Text, nullable=False),
+    # The known client that opened it, if it was opened by a full login.
+    Column("client_digest", LargeBinary, nullable=True),
     Index("sessions_by_last_use", "last_used_at"),
 )
 
@@ -172,4 +181,67 @@ challenges = Table(
     _moment("expires_at"),
     Column("tries_left", Integer, nullable=False),
     Index("challenges_by_expiry", "expires_at"),
+)
+
+# Clients that have logged in before: strangers can't use up the tries of these.
+known_clients = Table(
+    "known_clients",
+    metadata,
+    _owner(key=True),
+    Column("token_digest", LargeBinary, primary_key=True, nullable=False),
+    # What was proven when it became known, in the words of `sessions.proven`.
+    Column("proven", Text, nullable=False),
+    _moment("created_at"),
+    _moment("last_used_at"),
+    Index("known_clients_by_last_use", "last_used_at"),
+)
+
+# Tries that are counted: of a user, of a name that nobody has, of a known client, of an address. Not bound to `users`,
+# because invented names are counted as well.
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("subject", Text, primary_key=True, nullable=False),
+    Column("lane", Text, primary_key=True, nullable=False),
+    Column("in_a_row", Integer, nullable=False),
+    _moment("last_at"),
+    # The moments of the tries that a window still sees, eight bytes each.
+    Column("recent", LargeBinary, nullable=False),
+    # When somebody was refused since the last try, and when a success takes effect that came meanwhile; 0 for never.
+    _moment("refused_at"),
+    _moment("cleared_at"),
+    _moment("expires_at"),
+    Index("throttles_by_expiry", "expires_at"),
+)
+
+# Append-only. No reference to `users`: rows outlive them, and keep the uid alone.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    _uid(key=True),
+    _moment("created_at"),
+    Column("event", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("factor", Text, nullable=True),
+    Column("user_id", String(36), nullable=True),
+    Column("actor_id", String(36), nullable=True),
+    Column("session_id", String(36), nullable=True),
+    # Erased with the user; the digest stays, for the chain.
+    Column("ip", Text, nullable=True),
+    Column("ip_digest", LargeBinary, nullable=True),
+    Column("request_id", Text, nullable=False),
+    Column("detail", Text, nullable=True),
+    # Made with the row, under the audit key: a row written by another hand does not carry it.
+    Column("row_digest", LargeBinary, nullable=False),
+    # Both given by the sealing step that follows: the place in the chain, and the digest of all up to here.
+    Column("position", BigInteger, nullable=True, unique=True),
+    Column("chain_digest", LargeBinary, nullable=True),
+    Index("audit_log_by_user", "user_id", "id"),
+    Index("audit_log_by_event", "event", "id"),
+    Index(
+        "audit_log_unsealed",
+        "id",
+        sqlite_where=text("position IS NULL"),
+        postgresql_where=text("position IS NULL"),
+    ),
 )

@@ -1,0 +1,71 @@
+"""Counted tries, known clients, the audit log, and what key rotation and restored backups ask for."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Add tables, columns that may be absent, and indexes: the release before runs on it as well."""
+    op.create_table(
+        "known_clients",
+        sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("token_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("proven", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id", "token_digest"),
+    )
+    op.create_index("known_clients_by_last_use", "known_clients", ["last_used_at"], unique=False)
+    op.create_table(
+        "throttles",
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("lane", sa.Text(), nullable=False),
+        sa.Column("in_a_row", sa.Integer(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.Column("recent", sa.LargeBinary(), nullable=False),
+        sa.Column("refused_at", sa.BigInteger(), nullable=False),
+        sa.Column("cleared_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "lane"),
+    )
+    op.create_index("throttles_by_expiry", "throttles", ["expires_at"], unique=False)
+    op.create_table(
+        "audit_log",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("factor", sa.Text(), nullable=True),
+        sa.Column("user_id", sa.String(length=36), nullable=True),
+        sa.Column("actor_id", sa.String(length=36), nullable=True),
+        sa.Column("session_id", sa.String(length=36), nullable=True),
+        sa.Column("ip", sa.Text(), nullable=True),
+        sa.Column("ip_digest", sa.LargeBinary(), nullable=True),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("row_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=True),
+        sa.Column("chain_digest", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("position"),
+    )
+    op.create_index("audit_log_by_user", "audit_log", ["user_id", "id"], unique=False)
+    op.create_index("audit_log_by_event", "audit_log", ["event", "id"], unique=False)
+    op.create_index(
+        "audit_log_unsealed",
+        "audit_log",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("position IS NULL"),
+        postgresql_where=sa.text("position IS NULL"),
+    )
+    op.add_column("installation", sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column("sessions", sa.Column("client_digest", sa.LargeBinary(), nullable=True))
+    op.add_column("totp", sa.Column("switched_off_at", sa.BigInteger(), nullable=True))
+    op.create_index("ix_backup_sets_pepper_id", "backup_sets", ["pepper_id"], unique=False)
+    op.create_index("passwords_by_sealing_key", "passwords", [sa.text("substr(hash_sealed, 2, 8)")], unique=False)
+    op.create_index("totp_by_sealing_key", "totp", [sa.text("substr(seed_sealed, 2, 8)")], unique=False)
