@@ -53,10 +53,12 @@ def _front(service: Service) -> ASGIApp:
     by_path: dict[str, list[Endpoint[Any]]] = {}
     for endpoint in service.endpoints():
         by_path.setdefault(endpoint.path, []).append(endpoint)
+    https = settings.public_url.startswith("https:")
     resources = {
-        path: Resource(endpoints, service.gate, settings.trusted_proxies) for path, endpoints in by_path.items()
+        path: Resource(endpoints, service.gate, settings.trusted_proxies, https=https)
+        for path, endpoints in by_path.items()
     }
-    front = Front(resources, https=settings.public_url.startswith("https:"))
+    front = Front(resources, https=https)
     return _with_cors(front, settings) if settings.cors_origins else front
 
 

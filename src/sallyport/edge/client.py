@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 
+from sallyport.kernel.hidden import Hidden
+
 Header = tuple[bytes, bytes]
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 _FOR = re.compile(r'for="?\[?([0-9a-fA-F.:]+)\]?', re.IGNORECASE)
 _WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 _LONGEST_USER_AGENT: Final = 256
+_CLIENT_TOKEN: Final = re.compile(rb"spd_[A-Za-z0-9_-]{54}")
 
 
 def client_ip(peer: str, headers: list[Header], proxies: Networks) -> str:
@@ -30,6 +33,27 @@ def user_agent(headers: list[Header]) -> str:
             text = value.decode("latin-1")[:_LONGEST_USER_AGENT]
             return text if text.isprintable() else "".join(filter(str.isprintable, text))
     return ""
+
+
+def client_cookie(*, https: bool) -> str:
+    """Return the name of the cookie that makes a browser known again. RFC 6265bis 4.1.3.2 for the prefix."""
+    return "__Host-sallyport-client" if https else "sallyport-client"
+
+
+def client_token(headers: list[Header], cookie: str) -> Hidden[str] | None:
+    """Return the client token that a request shows, in its header or else its cookie; nothing that can't be one."""
+    prefix, in_cookie = cookie.encode() + b"=", None
+    for name, value in headers:
+        if name == b"x-sallyport-client":
+            return _token(value)
+        if name == b"cookie" and in_cookie is None:
+            pairs = map(bytes.strip, value.split(b";"))
+            in_cookie = next((pair[len(prefix) :] for pair in pairs if pair.startswith(prefix)), None)
+    return _token(in_cookie) if in_cookie else None
+
+
+def _token(value: bytes) -> Hidden[str] | None:
+    return Hidden(value.decode("ascii")) if _CLIENT_TOKEN.fullmatch(value) else None
 
 
 def _hops(headers: list[Header]) -> Iterator[str]:

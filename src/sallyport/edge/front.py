@@ -52,7 +52,7 @@ class Front:
         """Serve one HTTP request. Expected refusals, faults and unknown paths become problem documents."""
         request_id = request_id_of(scope["headers"])
         try:
-            outcome = await self._outcome(scope, receive)
+            outcome = await self._outcome(scope, receive, request_id.decode())
         except StorageUnavailableError as fault:
             log.warning("storage unavailable", request_id=request_id.decode(), fault=str(fault))
             outcome = Refused(why=Why.STORAGE_UNAVAILABLE)
@@ -75,7 +75,7 @@ class Front:
             *(header for header in ((b"x-request-id", request_id), *self._always) if header[0] not in given),
         ]
 
-    async def _outcome(self, scope: Scope, receive: Receive) -> Answer | Refused | Allowed:
+    async def _outcome(self, scope: Scope, receive: Receive, request_id: str) -> Answer | Refused | Allowed:
         path: str = scope["path"]
         if path.startswith("/v1/"):
             path = path[3:]
@@ -83,7 +83,7 @@ class Front:
         if found is None:
             return Refused(why=Why.NOT_FOUND)
         resource, params = found
-        return await resource.answer(scope, receive, params)
+        return await resource.answer(scope, receive, params, request_id)
 
     def _walk(self, path: str) -> tuple[Resource, Mapping[str, str]] | None:
         for pattern, resource in self._patterns:

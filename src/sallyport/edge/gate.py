@@ -6,7 +6,7 @@ import msgspec
 
 from sallyport.edge.answers import Credential
 from sallyport.edge.endpoint import Fresh, Who
-from sallyport.kernel.caller import Caller
+from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import SECOND, Clock
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.policy import Policy
@@ -70,7 +70,7 @@ class Gate:
         self._clock = clock
         self._registration_open = registration_open
 
-    async def caller(self, credential: Credential | None) -> Caller | Refused:
+    async def caller(self, credential: Credential | None, client: Client) -> Caller | Refused:
         """Judge a credential. Only access tokens open this gate."""
         if credential is None or credential.scheme not in {"jwt", "bearer"}:
             return Refused(why=Why.UNAUTHENTICATED)
@@ -91,6 +91,7 @@ class Gate:
             newcomer=newcomer,
             trusted=strongest and self._policy.trusts(standing.roles),
             must_enroll=not standing.mfa and self._policy.demands_mfa(standing.roles),
+            client=client,
         )
 
     async def reach(self, who: Who, caller: Caller | None, target: str, *, unenrolled: bool) -> Refused | None:

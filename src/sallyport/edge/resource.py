@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope
 
 from sallyport.edge.answers import Answer, Ask, Credential
 from sallyport.edge.body import MAX_BYTES, Body
-from sallyport.edge.client import Networks, client_ip, user_agent
+from sallyport.edge.client import Networks, client_cookie, client_ip, client_token, user_agent
 from sallyport.edge.endpoint import Endpoint, Nothing, Who
 from sallyport.edge.gate import Gate, demand_fresh
 from sallyport.kernel.caller import Caller, Client
@@ -29,15 +29,18 @@ class Allowed:
 class Resource:
     """All endpoints of one path. Refuses in the order of api.md section 1."""
 
-    def __init__(self, endpoints: list[Endpoint[Any]], gate: Gate, proxies: Networks) -> None:
+    def __init__(self, endpoints: list[Endpoint[Any]], gate: Gate, proxies: Networks, *, https: bool) -> None:
         self._endpoints = {endpoint.method: (endpoint, Body(endpoint.body)) for endpoint in endpoints}
         if "GET" in self._endpoints and not self._endpoints["GET"][0].schemes:  # a look must not log in
             self._endpoints["HEAD"] = self._endpoints["GET"]
         self.allowed = Allowed(", ".join(self._endpoints))
         self._gate = gate
         self._proxies = proxies
+        self._cookie = client_cookie(https=https)
 
-    async def answer(self, scope: Scope, receive: Receive, params: Mapping[str, str]) -> Answer | Refused | Allowed:
+    async def answer(
+        self, scope: Scope, receive: Receive, params: Mapping[str, str], request_id: str
+    ) -> Answer | Refused | Allowed:
         """Answer one request."""
         if scope["method"] not in self._endpoints:
             return self.allowed
@@ -45,7 +48,8 @@ class Resource:
         credential = _credential(scope["headers"])
         if isinstance(credential, Refused):
             return credential
-        caller = await self._caller(endpoint.who, credential)
+        client = self._client(scope, request_id)
+        caller = await self._caller(endpoint.who, credential, client)
         if isinstance(caller, Refused):
             return caller
         target = params.get("id", "")
@@ -68,23 +72,24 @@ class Resource:
                 params=params,
                 query=_query(scope["query_string"]),
                 path=scope["path"],
-                client=self._client(scope),
+                client=client,
                 body=command,
             )
             return await endpoint.handle(ask)
         except UnfitError as unfit:
             return Refused(why=Why.INVALID_REQUEST, pointer=unfit.pointer, detail=unfit.detail)
 
-    async def _caller(self, who: Who, credential: Credential | None) -> Caller | Refused | None:
+    async def _caller(self, who: Who, credential: Credential | None, client: Client) -> Caller | Refused | None:
         if who is Who.ANYONE or (who is Who.VISITOR and credential is None):
             return None
-        return await self._gate.caller(credential)
+        return await self._gate.caller(credential, client)
 
-    def _client(self, scope: Scope) -> Client:
+    def _client(self, scope: Scope, request_id: str) -> Client:
         peer = scope["client"][0] if scope.get("client") else ""
         headers = scope["headers"]
         ip = client_ip(peer, headers, self._proxies) if self._proxies else peer
-        return Client(ip=ip, user_agent=user_agent(headers))
+        token = client_token(headers, self._cookie)
+        return Client(ip=ip, user_agent=user_agent(headers), request_id=request_id, token=token)
 
 
 def _credential(headers: list[tuple[bytes, bytes]]) -> Credential | Refused | None:

@@ -2,12 +2,17 @@
 
 import msgspec
 
+from sallyport.kernel.hidden import Hidden
+
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
     """Where a request came from, as far as that can be trusted."""
 
     ip: str
     user_agent: str
+    request_id: str = ""
+    token: Hidden[str] | None = None
+    """What it shows to be known again: the client token of an earlier login, not judged yet."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +32,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Holds a trusted role and proved it at the account's strongest level."""
     must_enroll: bool
     """Policy demands a second factor that this user does not have yet."""
+    client: Client
 
     @property
     def level(self) -> str:
