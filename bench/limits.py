@@ -119,8 +119,15 @@ class Limits:
         service = self._service
         (challenge,) = await self._town.challenge([person])
         recorder = Recorder(service.work)
-        judge = CodeJudge(vault=service.vault, pool=service.pool, clock=service.clock)
-        answer = AnswerChallenge(work=recorder, judge=judge, keeper=service.keeper, clock=service.clock)
+        judge = CodeJudge(vault=service.vault, pool=service.pool, clients=service.clients, clock=service.clock)
+        answer = AnswerChallenge(
+            work=recorder,
+            judge=judge,
+            keeper=service.keeper,
+            throttle=service.throttle,
+            clients=service.clients,
+            clock=service.clock,
+        )
         self._sample = (person.uid, person.totp, digest_of(challenge))
         outcome = await answer(digest_of(challenge), parse_code(person.code(service.clock.now())), CLIENT)
         if not isinstance(outcome, Granted):

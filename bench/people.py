@@ -76,7 +76,6 @@ def environ_of(directory: Path) -> dict[str, str]:
         "SALLYPORT_DATABASE_URL": f"sqlite:///{directory}/sallyport.db",
         "SALLYPORT_KEYS_DIR": f"{directory}/keys",
         "SALLYPORT_ADMIN_PASSWORD": PASSWORD,
-        "SALLYPORT_THROTTLE": "off",
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.world import TurnedClock, World, client_of, service_in
+from tests.world import UNTHROTTLED, TurnedClock, World, client_of, service_in
 
 MakeWorld = Callable[..., Any]
 
@@ -43,6 +43,13 @@ async def make_world(tmp_path: Path) -> AsyncIterator[MakeWorld]:
 async def world(make_world: MakeWorld) -> World:
     """A service with default settings."""
     made: World = await make_world()
+    return made
+
+
+@pytest.fixture
+async def unthrottled(make_world: MakeWorld) -> World:
+    """A service that counts no tries."""
+    made: World = await make_world(UNTHROTTLED)
     return made
 
 

@@ -53,6 +53,8 @@ REVEALS = {
     "sallyport.authenticators.totp.rules.code_at": "computes a code",
     "sallyport.cli.serve._tell_password": "prints the first admin's password, this once",
     "sallyport.edge.auth_token.auth_token": "hands tokens out",
+    "sallyport.edge.client.client_cookie_header": "hands a client token out",
+    "sallyport.kernel.opaque.bits_of": "reads the tag of a client token",
     "sallyport.kernel.opaque.digest_of": "digests a token",
     "sallyport.kernel.vault.Vault.peppered": "derives under a key",
     "sallyport.kernel.vault.Vault.seal": "seals the value",

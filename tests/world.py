@@ -19,6 +19,8 @@ from sallyport.wiring import Machine, Service, build
 NOON = 1_800_000_000 * SECOND
 PASSWORD = "correct horse battery staple"
 ADMIN_PASSWORD = "an operator chose these words"
+UNTHROTTLED = {"SALLYPORT_THROTTLE": "off"}
+"""For tests of what stands without the throttle: five tries a challenge, single use, races with many tries."""
 CHEAP = Cost(memory_kib=8, passes=1)
 
 

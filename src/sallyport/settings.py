@@ -146,7 +146,11 @@ class Settings:
     password_min_length: int = _setting(
         "15", _whole(8, 64), "where the password stands alone; 8 where the user has a second factor"
     )
-    profile: str = _setting("standard", _one_of("standard", "nist"), "`nist`: sessions of 1 h idle, 24 h at most")
+    profile: str = _setting(
+        "standard",
+        _one_of("standard", "nist"),
+        "`nist`: sessions of 1 h idle, 24 h at most; 100 wrong passwords in a row stop the password",
+    )
     session_idle: int = _setting("7d", _duration, "how long a session lives unused; 1h for trusted roles")
     session_absolute: int = _setting("30d", _duration, "how long a session lives at most; 1d for trusted roles")
     trusted_roles: tuple[str, ...] = _setting("admin", _words, "roles that may act on other users")
@@ -156,7 +160,9 @@ class Settings:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = _setting(
         "", _networks, "addresses or networks whose `Forwarded` and `X-Forwarded-For` count"
     )
-    throttle: bool = _setting("on", _switch, "`off` only for load tests; in this version it bounds nothing yet")
+    throttle: bool = _setting(
+        "on", _switch, "`off` only for load tests: then nothing but the five tries of a challenge slows down a guesser"
+    )
 
     @property
     def database_path(self) -> Path:

@@ -12,6 +12,7 @@ from sallyport.authenticators.flow import DescribeAuthenticator, ReadAuthenticat
 from sallyport.authenticators.http import SecretRoutes
 from sallyport.authenticators.password.flow import ChangePassword, PasswordPolicy, SetPassword
 from sallyport.authenticators.password.hashing import Cost, Hashing
+from sallyport.authenticators.totp import store as totp_store
 from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr, Enroll
 from sallyport.edge.endpoint import Endpoint
 from sallyport.edge.gate import Gate
@@ -41,6 +42,8 @@ from sallyport.sessions.signing import SigningKeys, draw_key
 from sallyport.settings import Settings
 from sallyport.store import schema
 from sallyport.store.sqlite import SqliteWork, scalar
+from sallyport.throttle.flow.known_clients import KnownClients, SweepThrottles
+from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users.flow import ChangeUser, DeleteUser, ReadUsers
 from sallyport.users.http import Users
 
@@ -76,6 +79,15 @@ class Service:
             clock=machine.clock,
             ids=self.ids,
         )
+        self.clients = KnownClients(vault=self.vault, clock=machine.clock, randomness=machine.randomness)
+        self.throttle = Throttle(
+            vault=self.vault,
+            clients=self.clients,
+            clock=machine.clock,
+            switch_off=totp_store.switch_off,
+            on=settings.throttle,
+            hard_stop=settings.profile == "nist",
+        )
         self.keeper = self._keeper()
         self.gate = Gate(
             tokens=self.mint,
@@ -88,6 +100,7 @@ class Service:
         self.sweeps = (
             SweepSessions(self.work, machine.clock, settings.session_idle),
             SweepChallenges(self.work, machine.clock),
+            SweepThrottles(self.work, machine.clock),
         )
 
     def endpoints(self) -> list[Endpoint[Any]]:
@@ -138,7 +151,7 @@ class Service:
         )
 
     def _login(self) -> LoginRoutes:
-        judge = CodeJudge(vault=self.vault, pool=self.pool, clock=self.clock)
+        judge = CodeJudge(vault=self.vault, pool=self.pool, clients=self.clients, clock=self.clock)
         return LoginRoutes(
             register=Register(
                 work=self.work,
@@ -153,19 +166,36 @@ class Service:
                 hashing=self.hashing,
                 keeper=self.keeper,
                 judge=judge,
+                throttle=self.throttle,
+                clients=self.clients,
                 clock=self.clock,
                 randomness=self._randomness,
                 backup_code_login=self.settings.backup_code_login,
             ),
-            answer=AnswerChallenge(work=self.work, judge=judge, keeper=self.keeper, clock=self.clock),
-            elevate=Elevate(work=self.work, hashing=self.hashing, judge=judge, keeper=self.keeper, clock=self.clock),
+            answer=AnswerChallenge(
+                work=self.work,
+                judge=judge,
+                keeper=self.keeper,
+                throttle=self.throttle,
+                clients=self.clients,
+                clock=self.clock,
+            ),
+            elevate=Elevate(
+                work=self.work,
+                hashing=self.hashing,
+                judge=judge,
+                keeper=self.keeper,
+                throttle=self.throttle,
+                clock=self.clock,
+            ),
+            https=self.settings.public_url.startswith("https:"),
         )
 
     def _users(self) -> Users:
         return Users(
             ReadUsers(self.work),
             ChangeUser(self.work, self.clock, self.keeper),
-            DeleteUser(self.work, self.keeper),
+            DeleteUser(self.work, self.keeper, self.throttle),
         )
 
     def _secrets(self) -> SecretRoutes:
@@ -174,7 +204,9 @@ class Service:
         return SecretRoutes(
             read=ReadAuthenticators(work, clock),
             describe=DescribeAuthenticator(work, keeper, clock),
-            remove=RemoveAuthenticator(work=work, sessions=keeper, policy=self.settings.policy, clock=clock),
+            remove=RemoveAuthenticator(
+                work=work, sessions=keeper, throttle=self.throttle, policy=self.settings.policy, clock=clock
+            ),
             set_password=SetPassword(
                 work=work,
                 hashing=self.hashing,
@@ -184,7 +216,12 @@ class Service:
                 ids=self.ids,
             ),
             change_password=ChangePassword(
-                work=work, hashing=self.hashing, policy=self.passwords, sessions=keeper, clock=clock
+                work=work,
+                hashing=self.hashing,
+                policy=self.passwords,
+                sessions=keeper,
+                throttle=self.throttle,
+                clock=clock,
             ),
             begin_enrollment=BeginEnrollment(
                 work=work,
@@ -195,7 +232,14 @@ class Service:
                 randomness=self._randomness,
                 issuer=self.settings.issuer_name,
             ),
-            enroll=Enroll(work=work, vault=self.vault, sessions=keeper, draw_codes=draw_codes, clock=clock),
+            enroll=Enroll(
+                work=work,
+                vault=self.vault,
+                sessions=keeper,
+                throttle=self.throttle,
+                draw_codes=draw_codes,
+                clock=clock,
+            ),
             draw_qr=DrawQr(self.pool),
             regenerate=RegenerateCodes(work=work, draw_codes=draw_codes, sessions=keeper, clock=clock),
         )

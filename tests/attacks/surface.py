@@ -1,6 +1,6 @@
 """Every door of the service, taken from the declarations that make it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,9 @@ def opens_nothing(answer: httpx2.Response) -> None:
 
 
 @asynccontextmanager
-async def running(folder: Path, clock: TurnedClock) -> AsyncIterator[World]:
+async def running(folder: Path, clock: TurnedClock, environ: Mapping[str, str] | None = None) -> AsyncIterator[World]:
     """Run the service in a folder and stop it again: a restart is doing this twice."""
-    service = service_in(folder, clock)
+    service = service_in(folder, clock, environ)
     await service.first_start()
     async with client_of(service) as client:
         yield World(service, client, clock)

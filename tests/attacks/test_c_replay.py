@@ -12,7 +12,7 @@ from tests.attacks.surface import running
 from tests.conftest import MakeWorld
 from tests.expect import granted, refused
 from tests.surgery import count
-from tests.world import PASSWORD, Person, TurnedClock, World, bearer
+from tests.world import PASSWORD, UNTHROTTLED, Person, TurnedClock, World, bearer
 
 FULL = ["pwd", "otp", "mfa"]
 
@@ -130,8 +130,8 @@ async def test_a_clock_that_steps_backward_brings_no_code_back(world: World, bac
 
 
 async def test_a_backup_code_on_every_route_that_takes_one(make_world: MakeWorld) -> None:
-    first: World = await make_world({"SALLYPORT_BACKUP_CODE_LOGIN": "true"})
-    second: World = await make_world({"SALLYPORT_BACKUP_CODE_LOGIN": "true"}, clock=first.clock)
+    first: World = await make_world({"SALLYPORT_BACKUP_CODE_LOGIN": "true", **UNTHROTTLED})
+    second: World = await make_world({"SALLYPORT_BACKUP_CODE_LOGIN": "true", **UNTHROTTLED}, clock=first.clock)
     victim = await first.enrolled("victim")
     at_door, at_login, at_elevation = victim.codes[:3]
     granted(await first.answer(await victim.challenge(), at_door), "aal2", FULL)

@@ -1,4 +1,4 @@
-"""Class E: limits on guessing, as far as they are built: five tries a challenge, five a pending enrollment.
+"""Class E: limits on guessing that stand without the throttle: five tries a challenge, five a pending enrollment.
 
 CVE-2026-78655 Punk::TOTP, CVE-2026-103977 FileRise: the counter lived with the client. CVE-2026-35597 Vikunja,
 CVE-2018-14657 Keycloak: the lockout was there and did not work. CVE-2024-32868, CVE-2025-64102 Zitadel,
@@ -15,9 +15,15 @@ from tests.attacks.surface import running
 from tests.conftest import MakeWorld
 from tests.expect import granted, refused
 from tests.surgery import count, fetch
-from tests.world import Person, TurnedClock, World, client_of
+from tests.world import UNTHROTTLED, Person, TurnedClock, World, client_of
 
 FULL = ["pwd", "otp", "mfa"]
+
+
+@pytest.fixture
+async def world(unthrottled: World) -> World:
+    """What stands by itself is tested without what stands in front of it."""
+    return unthrottled
 
 
 def wrong_codes(victim: Person) -> Iterator[str | int]:
@@ -88,8 +94,8 @@ async def test_what_is_no_code_at_all_costs_no_try_and_is_not_judged(world: Worl
 
 
 async def test_two_nodes_share_the_tries_of_a_challenge(make_world: MakeWorld) -> None:
-    nodes: list[World] = [await make_world()]
-    nodes.append(await make_world(clock=nodes[0].clock))
+    nodes: list[World] = [await make_world(UNTHROTTLED)]
+    nodes.append(await make_world(UNTHROTTLED, clock=nodes[0].clock))
     victim = await nodes[0].enrolled("victim")
     challenge, wrong = await victim.challenge(), wrong_codes(victim)
     for number in range(5):
@@ -100,18 +106,18 @@ async def test_two_nodes_share_the_tries_of_a_challenge(make_world: MakeWorld) -
 
 async def test_a_restart_gives_no_tries_back(tmp_path: Path) -> None:
     clock = TurnedClock()
-    async with running(tmp_path, clock) as world:
+    async with running(tmp_path, clock, UNTHROTTLED) as world:
         victim = await world.enrolled("victim")
         path = f"/users/me/secrets/{await victim.begin_enrollment()}/enroll"
         pending, challenge = victim.phone, await victim.challenge()
     assert pending
     for tries in (2, 2, 1):
-        async with running(tmp_path, clock) as world:
+        async with running(tmp_path, clock, UNTHROTTLED) as world:
             for _ in range(tries):
                 refused(await world.answer(challenge, "no code"), 401, "code_invalid")
                 answer = await world.call("PUT", path, {"token": pending.wrong()}, headers=victim.auth)
                 refused(answer, 400, "code_invalid")
-    async with running(tmp_path, clock) as world:
+    async with running(tmp_path, clock, UNTHROTTLED) as world:
         refused(await world.answer(challenge, victim.codes[0]), 401, "challenge_invalid")
         answer = await world.call("PUT", path, {"token": pending.code()}, headers=victim.auth)
         refused(answer, 404, "not_found")
@@ -143,8 +149,8 @@ async def test_the_hint_about_a_clock_costs_a_try_as_well(world: World) -> None:
 
 
 async def test_two_nodes_share_the_tries_of_an_enrollment(make_world: MakeWorld) -> None:
-    nodes: list[World] = [await make_world()]
-    nodes.append(await make_world(clock=nodes[0].clock))
+    nodes: list[World] = [await make_world(UNTHROTTLED)]
+    nodes.append(await make_world(UNTHROTTLED, clock=nodes[0].clock))
     victim = await nodes[0].register("victim")
     uid = await victim.begin_enrollment()
     assert victim.phone

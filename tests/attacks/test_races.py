@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from sallyport.app import Application
 from sallyport.store.work import Sql
 from tests.conftest import MakeWorld
-from tests.world import PASSWORD, Person, TurnedClock, World, bearer, service_in
+from tests.world import PASSWORD, UNTHROTTLED, Person, TurnedClock, World, bearer, service_in
 
 CROWD = 50
 ROUNDS = 3
@@ -32,7 +32,7 @@ PENDING = Sql("SELECT count(*) FROM totp WHERE user_id = :user AND enrolled_at I
 async def world(request: pytest.FixtureRequest, make_world: MakeWorld) -> AsyncIterator[World]:
     """A service of one node, or of two that share database and keys; requests go to them in turn."""
     clock = TurnedClock()
-    nodes = [Application((await make_world(clock=clock)).service) for _ in range(request.param)]
+    nodes = [Application((await make_world(UNTHROTTLED, clock=clock)).service) for _ in range(request.param)]
     turn = cycle(nodes)
 
     async def spread(scope: Scope, receive: Receive, send: Send) -> None:

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from sallyport.wiring import Service
-from tests.world import ADMIN_PASSWORD, TurnedClock, World
+from tests.world import ADMIN_PASSWORD, UNTHROTTLED, TurnedClock, World
 
 CROWD = 50
 PATIENCE = 60.0
@@ -46,7 +46,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp("workers")
     address = f"http://127.0.0.1:{(port := free_port())}"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SALLYPORT_")}
-    environ |= {"SALLYPORT_ADMIN_PASSWORD": ADMIN_PASSWORD, "SALLYPORT_PUBLIC_URL": address}
+    environ |= {"SALLYPORT_ADMIN_PASSWORD": ADMIN_PASSWORD, "SALLYPORT_PUBLIC_URL": address, **UNTHROTTLED}
     command = [sys.executable, "-m", "sallyport", "serve", "--port", str(port), "--workers", "2"]
     with (folder / "log").open("wb") as log:
         served = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log)

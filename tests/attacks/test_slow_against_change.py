@@ -16,7 +16,7 @@ import pytest
 
 from sallyport.store.work import Sql
 from tests.conftest import MakeWorld
-from tests.world import PASSWORD, Person, TurnedClock, World, bearer
+from tests.world import PASSWORD, UNTHROTTLED, Person, TurnedClock, World, bearer
 
 OTHER = "another set of plain words"
 THIRD = "a third set of simple words"
@@ -77,7 +77,7 @@ async def queued(world: World, wanted: int) -> None:
 @pytest.fixture
 async def nodes(make_world: MakeWorld) -> tuple[World, World]:
     clock = TurnedClock()
-    return await make_world(clock=clock), await make_world(clock=clock)
+    return await make_world(UNTHROTTLED, clock=clock), await make_world(UNTHROTTLED, clock=clock)
 
 
 def twin(alice: Person, world: World) -> Person:

@@ -227,6 +227,7 @@ async def test_the_keeper_renews_no_session_that_does_not_stand(world: World) ->
         trusted=False,
         must_enroll=False,
         client=Client(ip="127.0.0.1", user_agent=""),
+        login_client=None,
     )
     with pytest.raises(LookupError, match="only where it stands"):
         await world.service.work(lambda rows: world.service.keeper.renew(rows, caller, None))

@@ -12,6 +12,13 @@ from sallyport.store.work import Sql
 from tests.dump import dump
 from tests.world import PASSWORD, Person, World, basic, bearer
 
+
+@pytest.fixture
+async def world(unthrottled: World) -> World:
+    """Every kind of token goes through every door: many more tries than a user has."""
+    return unthrottled
+
+
 SET_ROLES = Sql("UPDATE users SET roles = :roles WHERE id = :uid")
 
 Route = tuple[str, str]

@@ -14,6 +14,8 @@ from sallyport.kernel.clock import Clock
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.policy import Policy
 from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.throttle import Throttle
+from sallyport.throttle.rules import Lane
 from sallyport.users import store as users
 
 
@@ -77,9 +79,10 @@ class DescribeAuthenticator:
 class RemoveAuthenticator:
     """Removes an authenticator: by its owner, or by a trusted role as a help-desk reset."""
 
-    def __init__(self, *, work: Work, sessions: Sessions, policy: Policy, clock: Clock) -> None:
+    def __init__(self, *, work: Work, sessions: Sessions, throttle: Throttle, policy: Policy, clock: Clock) -> None:
         self._work = work
         self._sessions = sessions
+        self._throttle = throttle
         self._policy = policy
         self._clock = clock
 
@@ -98,6 +101,7 @@ class RemoveAuthenticator:
                 if owner.mfa:
                     return Refused(why=Why.LAST_AUTHENTICATOR)
                 passwords.delete(rows, user)
+                self._throttle.forget(rows, user, Lane.PASSWORD)
                 self._end_sessions(rows, caller, user)
                 return None
             case backup_codes.TYPE:
@@ -118,6 +122,7 @@ class RemoveAuthenticator:
             self._sessions.end_challenges(rows, told.user)
         if is_last:
             backup_codes.delete(rows, told.user)
+            self._throttle.forget(rows, told.user, Lane.SECOND_FACTOR)
             users.set_mfa(rows, told.user, self._clock.now(), on=False)
             self._end_sessions(rows, caller, told.user)
             if caller.uid == told.user:

@@ -133,8 +133,6 @@ def _tell_password(name: str, password: Hidden[str]) -> None:
 def _tell_state(service: Service) -> None:
     if not service.settings.throttle:
         log.warning("SALLYPORT_THROTTLE is off: nobody slows down a guesser; never run like this in production")
-    else:
-        log.warning("this version does not throttle guesses at passwords yet: put a rate limit in front of it")
     build_name = "native" if distribution("argon2-cffi-bindings").read_text("direct_url.json") else "wheel"
     log.info("argon2", build=build_name, ms_per_hash=service.hashing.milliseconds(), threads=service.pool.threads)
     log.info("serving", host=service.settings.host, port=service.settings.port, url=service.settings.public_url)

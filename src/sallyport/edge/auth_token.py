@@ -1,6 +1,7 @@
 """The AuthToken on the wire: what a full login gives, and whatever renews it."""
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from sallyport.kernel.outcomes import Granted
 
@@ -21,6 +22,8 @@ class AuthToken(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     user_uid: str
     expires_in: int
     mfa: MfaState
+    client: str | UnsetType = UNSET
+    """Given at a full login, to be sent back as `X-Sallyport-Client`."""
 
 
 def auth_token(granted: Granted) -> AuthToken:
@@ -32,4 +35,5 @@ def auth_token(granted: Granted) -> AuthToken:
         user_uid=granted.user,
         expires_in=granted.expires_in,
         mfa=MfaState(enabled=granted.mfa, backup_codes_remaining=granted.codes_left),
+        client=granted.client.reveal() if granted.client else UNSET,
     )

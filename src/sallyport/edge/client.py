@@ -40,6 +40,12 @@ def client_cookie(*, https: bool) -> str:
     return "__Host-sallyport-client" if https else "sallyport-client"
 
 
+def client_cookie_header(name: str, token: Hidden[str], *, seconds: int) -> tuple[str, str]:
+    """Return the header that lets a browser be known again. It opens nothing: it only has tries of its own."""
+    secure = "; Secure" if name.startswith("__Host-") else ""
+    return "set-cookie", f"{name}={token.reveal()}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+
+
 def client_token(headers: list[Header], cookie: str) -> Hidden[str] | None:
     """Return the client token that a request shows, in its header or else its cookie; nothing that can't be one."""
     prefix, in_cookie = cookie.encode() + b"=", None

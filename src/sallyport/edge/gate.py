@@ -32,6 +32,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     roles: tuple[str, ...]
     mfa: bool
+    client_digest: bytes | None
 
 
 class AccessTokens(Protocol):
@@ -92,6 +93,7 @@ class Gate:
             trusted=strongest and self._policy.trusts(standing.roles),
             must_enroll=not standing.mfa and self._policy.demands_mfa(standing.roles),
             client=client,
+            login_client=standing.client_digest,
         )
 
     async def reach(self, who: Who, caller: Caller | None, target: str, *, unenrolled: bool) -> Refused | None:

@@ -84,6 +84,7 @@ FACES: Final = {
     Why.UNSUPPORTED_MEDIA_TYPE: Face(
         415, "unsupported_media_type", "Unsupported media type", "Send the body as application/json."
     ),
+    Why.THROTTLED: Face(429, "throttled", "Too many tries", "Too many wrong tries: wait a while, then try again."),
     Why.INTERNAL: Face(500, "internal", "Internal error", "This is our fault; the log has it under the request's id."),
     Why.OVERLOADED: Face(503, "overloaded", "Overloaded", "Too much to do at this moment: try again in a second."),
     Why.STORAGE_UNAVAILABLE: Face(
@@ -118,6 +119,8 @@ def headers(refused: Refused) -> list[tuple[bytes, bytes]]:
     status = FACES[refused.why].status
     if status == 401:  # noqa: PLR2004  # a status is clearer as a number
         return [(b"www-authenticate", _challenge(refused).encode())]
+    if refused.retry_after is not None:
+        return [(b"retry-after", str(refused.retry_after).encode())]
     return [(b"retry-after", b"1")] if status == 503 else []  # noqa: PLR2004  # as above
 
 

@@ -33,6 +33,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     must_enroll: bool
     """Policy demands a second factor that this user does not have yet."""
     client: Client
+    login_client: bytes | None
+    """Digest of the client token that the session was opened with."""
 
     @property
     def level(self) -> str:

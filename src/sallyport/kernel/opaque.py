@@ -1,7 +1,7 @@
 """Opaque tokens: 256 random bits behind a prefix that says what they are, kept only as digests."""
 
 import hashlib
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Final, NewType
 
 from sallyport.kernel.hidden import Hidden
@@ -12,8 +12,10 @@ Digest = NewType("Digest", bytes)
 
 REFRESH: Final = "spr_"
 CHALLENGE: Final = "spc_"
+CLIENT: Final = "spd_"
 
 _BYTES: Final = 32
+_PREFIX: Final = 4
 
 
 def new_token(prefix: str, randomness: Randomness) -> Hidden[str]:
@@ -22,8 +24,14 @@ def new_token(prefix: str, randomness: Randomness) -> Hidden[str]:
 
 
 def written(prefix: str, bits: bytes) -> Hidden[str]:
-    """Write 32 bytes as a token of this kind."""
+    """Write bytes as a token of this kind."""
     return Hidden(prefix + urlsafe_b64encode(bits).rstrip(b"=").decode())
+
+
+def bits_of(token: Hidden[str]) -> bytes:
+    """Return the bytes behind the prefix of a token whose form is right."""
+    text = token.reveal()[_PREFIX:]
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def digest_of(token: Hidden[str]) -> Digest:

@@ -41,6 +41,7 @@ class Why(enum.Enum):
     LAST_AUTHENTICATOR = enum.auto()
     PAYLOAD_TOO_LARGE = enum.auto()
     UNSUPPORTED_MEDIA_TYPE = enum.auto()
+    THROTTLED = enum.auto()
     INTERNAL = enum.auto()
     OVERLOADED = enum.auto()
     STORAGE_UNAVAILABLE = enum.auto()
@@ -57,6 +58,8 @@ class Refused:
     """JSON pointer (RFC 6901) of the field that is at fault."""
     clock_offset_seconds: int | None = None
     """How far the user's clock is ahead, for `CODE_OUT_OF_STEP`."""
+    retry_after: int | None = None
+    """Seconds to wait, for `THROTTLED`."""
     level: str | None = None
     """The `acr` that is wanted, for `STEP_UP_REQUIRED`."""
     reason: str = ""
@@ -73,6 +76,8 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     mfa: bool
     codes_left: int
+    client: Hidden[str] | None = None
+    """Makes the client known at its next login; only a full login gives it."""
 
 
 Tokens = Callable[[], Granted]
@@ -80,4 +85,4 @@ Tokens = Callable[[], Granted]
 
 
 class Overloaded(Exception):  # noqa: N818  # a state of the machine, named as the code `overloaded` is
-    """Raised when no hash thread came free in time. Nothing has been judged."""
+    """Raised when there is no place left in the hash pool, or none came free in time. Nothing has been judged."""

@@ -115,6 +115,11 @@ class Vault:
         """The id of the pepper key that new digests are made with."""
         return self._pepper.active
 
+    @property
+    def pepper_ids(self) -> tuple[str, ...]:
+        """The ids of all pepper keys."""
+        return tuple(self._pepper.keys)
+
     def peppered(self, key_id: str, purpose: str, value: bytes) -> bytes:
         """Return HMAC-SHA-256 of a value under a pepper key and a purpose, so that no purpose serves another."""
         key = self._pepper.key(key_id).reveal()

@@ -10,16 +10,19 @@ from sallyport.authenticators.codes import parse_code
 from sallyport.authenticators.password.rules import parse_password
 from sallyport.edge.answers import Answer, Ask, Credential
 from sallyport.edge.auth_token import AuthToken, MfaState, auth_token
+from sallyport.edge.client import client_cookie, client_cookie_header
 from sallyport.edge.endpoint import Endpoint, Fresh, Nothing, Who
+from sallyport.kernel.clock import SECOND
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.opaque import digest_of
-from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.outcomes import Granted, Refused, Why
 from sallyport.kernel.text import UnfitError, bounded
 from sallyport.login.flow.answer import AnswerChallenge
 from sallyport.login.flow.begin import WRONG, BeginLogin, Challenged
 from sallyport.login.flow.elevate import Elevate
 from sallyport.login.flow.register import Register, Registered, Registration
 from sallyport.login.rules import Credentials, parse_basic, parse_identifier
+from sallyport.throttle.flow.known_clients import LIFETIME
 from sallyport.users.http import UserBody, UserFields, Wanted, forbidden, view, wanted
 
 Field = Annotated[str, Meta(max_length=4096)]
@@ -103,7 +106,9 @@ class LoginRoutes:
         begin: BeginLogin,
         answer: AnswerChallenge,
         elevate: Elevate,
+        https: bool,
     ) -> None:
+        self._cookie = client_cookie(https=https)
         self._register = register
         self._begin = begin
         self._answer = answer
@@ -145,7 +150,7 @@ class LoginRoutes:
             case Challenged():
                 return Answer(_challenge(outcome))
             case _:
-                return Answer(auth_token(outcome))
+                return self._logged_in(outcome)
 
     async def answer(self, ask: Ask[CodeBody]) -> Answer | Refused:
         """Answer `POST /auth/totp`."""
@@ -155,7 +160,13 @@ class LoginRoutes:
         if isinstance(ask.body.token, UnsetType):
             raise UnfitError("/token", "Send the code as 'token'.")
         granted = await self._answer(digest_of(challenge), parse_code(ask.body.token), ask.client)
-        return granted if isinstance(granted, Refused) else Answer(auth_token(granted))
+        return granted if isinstance(granted, Refused) else self._logged_in(granted)
+
+    def _logged_in(self, granted: Granted) -> Answer:
+        if granted.client is None:
+            return Answer(auth_token(granted))
+        known = client_cookie_header(self._cookie, granted.client, seconds=LIFETIME // SECOND)
+        return Answer(auth_token(granted), headers=(known,))
 
     async def elevate(self, ask: Ask[ElevateBody]) -> Answer | Refused:
         """Answer `POST /auth/elevate`."""
@@ -165,7 +176,7 @@ class LoginRoutes:
 
     def endpoints(self) -> list[Endpoint[Any]]:
         """Declare the routes."""
-        doors = (Why.INVALID_CREDENTIALS, Why.UNAUTHENTICATED, Why.OVERLOADED)
+        doors = (Why.INVALID_CREDENTIALS, Why.UNAUTHENTICATED, Why.THROTTLED, Why.OVERLOADED)
         return [
             Endpoint(
                 method="POST",
@@ -209,7 +220,7 @@ class LoginRoutes:
                 body=CodeBody,
                 handle=self.answer,
                 answers={200: AuthToken},
-                refusals=(Why.CHALLENGE_INVALID, Why.WRONG_LOGIN_CODE, Why.OVERLOADED),
+                refusals=(Why.CHALLENGE_INVALID, Why.WRONG_LOGIN_CODE, Why.THROTTLED, Why.OVERLOADED),
                 schemes=("challenge",),
             ),
             Endpoint(
@@ -220,7 +231,7 @@ class LoginRoutes:
                 body=ElevateBody,
                 handle=self.elevate,
                 answers={200: AuthToken},
-                refusals=(Why.INVALID_CREDENTIALS, Why.WRONG_LOGIN_CODE, Why.OVERLOADED),
+                refusals=(Why.INVALID_CREDENTIALS, Why.WRONG_LOGIN_CODE, Why.THROTTLED, Why.OVERLOADED),
                 while_unenrolled=True,
             ),
         ]

@@ -32,6 +32,8 @@ SPEND_TRY = Sql(
        WHERE token_digest = :digest AND tries_left > 0 AND expires_at > :now
        RETURNING user_id"""
 )
+# What the throttle refuses was not judged.
+GIVE_TRY_BACK = Sql("UPDATE challenges SET tries_left = tries_left + 1 WHERE token_digest = :digest")
 # A challenge is good once: the row count is the answer. It changes nothing, but whoever runs it first has the row to
 # itself until its commit, on every engine; a read would not.
 HOLD = Sql("UPDATE challenges SET tries_left = tries_left WHERE token_digest = :digest AND expires_at > :now")
@@ -94,6 +96,11 @@ def spend_try(rows: Rows, digest: Digest, now: int) -> str | None:
     """Spend one of the five tries of a challenge; returns its user, or None where it is not open."""
     row = rows.one(SPEND_TRY, digest=digest, now=now)
     return str(row[0]) if row else None
+
+
+def give_try_back(rows: Rows, digest: Digest) -> None:
+    """Take back a try that is not judged."""
+    rows.change(GIVE_TRY_BACK, digest=digest)
 
 
 def hold(rows: Rows, digest: Digest, now: int) -> bool:

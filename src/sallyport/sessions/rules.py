@@ -53,6 +53,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     last_used_at: int
     ip: str
     user_agent: str
+    client_digest: bytes | None = None
+    """The known client that a full login opened it with."""
 
 
 def ends_at(session: Session, limits: Limits) -> int:

@@ -10,10 +10,10 @@ from sallyport.sessions.rules import Proven, Session
 from sallyport.store.work import Row, Rows, Sql
 from sallyport.users.store import read_roles
 
-_FIELDS: Final = "id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent"
+_FIELDS: Final = "id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent, client_digest"
 INSERT = Sql(
-    """INSERT INTO sessions (id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent)
-       VALUES (:uid, :user, :proven, :auth_time, :created_at, :last_used_at, :ip, :user_agent)"""
+    """INSERT INTO sessions (id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent, client_digest)
+       VALUES (:uid, :user, :proven, :auth_time, :created_at, :last_used_at, :ip, :user_agent, :client_digest)"""
 )
 FIND = Sql(f"SELECT {_FIELDS} FROM sessions WHERE id = :uid")  # noqa: S608  # constants of this file, no input
 MFA_BEHIND = Sql(
@@ -22,7 +22,7 @@ MFA_BEHIND = Sql(
 )
 STANDING = Sql(
     """SELECT sessions.id, user_id, proven, auth_time, sessions.created_at, last_used_at, ip, user_agent,
-              name, roles, mfa_since
+              client_digest, name, roles, mfa_since
        FROM sessions JOIN users ON users.id = sessions.user_id
        WHERE sessions.id = :uid AND disabled_at IS NULL"""
 )
@@ -97,6 +97,7 @@ def insert(rows: Rows, session: Session) -> None:
         last_used_at=session.last_used_at,
         ip=session.ip,
         user_agent=session.user_agent,
+        client_digest=session.client_digest,
     )
 
 
@@ -117,7 +118,7 @@ def standing(rows: Rows, uid: str) -> tuple[Session, Owner] | None:
     row = rows.one(STANDING, uid=uid)
     if row is None:
         return None
-    owner = Owner(name=row[8], roles=read_roles(row[9]), verified=False, mfa=row[10] is not None, codes_left=0)
+    owner = Owner(name=row[9], roles=read_roles(row[10]), verified=False, mfa=row[11] is not None, codes_left=0)
     return _session(row), owner
 
 
@@ -204,4 +205,5 @@ def _session(row: Row) -> Session:
         last_used_at=row[5],
         ip=row[6],
         user_agent=row[7],
+        client_digest=row[8],
     )

@@ -10,6 +10,7 @@ from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users import store
 from sallyport.users.rules import User
 
@@ -72,9 +73,10 @@ class ChangeUser:
 class DeleteUser:
     """Erases a user."""
 
-    def __init__(self, work: Work, sessions: Sessions) -> None:
+    def __init__(self, work: Work, sessions: Sessions, throttle: Throttle) -> None:
         self._work = work
         self._sessions = sessions
+        self._throttle = throttle
 
     async def __call__(self, caller: Caller, uid: str) -> Refused | None:
         """Erase the user and all that is theirs; None when it is done."""
@@ -83,6 +85,7 @@ class DeleteUser:
     def _record(self, rows: Rows, caller: Caller, uid: str) -> Refused | None:
         if refused := self._sessions.refused(rows, caller):
             return refused
+        self._throttle.forget_user(rows, uid)
         return None if store.delete(rows, uid) else Refused(why=Why.NOT_FOUND)
 
 

@@ -10,10 +10,12 @@ from sallyport.authenticators.ports import Sessions
 from sallyport.authenticators.rules import Authenticator
 from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import Clock
+from sallyport.kernel.hashpool import Seat
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Ids
-from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
+from sallyport.kernel.outcomes import Granted, Overloaded, Refused, Tokens, Why
 from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.throttle import Throttle, Try
 from sallyport.users import store as users
 from sallyport.users.rules import User
 
@@ -73,7 +75,8 @@ class SetPassword:
         if refused := self._policy.judge(password, bearer(user), "/secret"):
             return refused
         uid = self._ids.new()
-        sealed = await self._hashing.sealed(password, caller.uid, uid)
+        with self._hashing.seat() as seat:
+            sealed = await self._hashing.sealed(seat, password, caller.uid, uid)
         kept = Kept(user=caller.uid, uid=uid, hash_sealed=sealed)
         return await self._work(lambda rows: self._record(rows, caller, kept, description))
 
@@ -89,12 +92,20 @@ class ChangePassword:
     """Replaces a password by its owner, who gives the current one."""
 
     def __init__(
-        self, *, work: Work, hashing: Hashing, policy: PasswordPolicy, sessions: Sessions, clock: Clock
+        self,
+        *,
+        work: Work,
+        hashing: Hashing,
+        policy: PasswordPolicy,
+        sessions: Sessions,
+        throttle: Throttle,
+        clock: Clock,
     ) -> None:
         self._work = work
         self._hashing = hashing
         self._policy = policy
         self._sessions = sessions
+        self._throttle = throttle
         self._clock = clock
 
     async def __call__(self, caller: Caller, wish: NewPassword) -> tuple[Authenticator, Granted] | Refused:
@@ -106,23 +117,41 @@ class ChangePassword:
             return Refused(why=Why.VERSION_CONFLICT)
         if refused := self._policy.judge(wish.new, bearer(user), "/secret"):
             return refused
-        if not (await self._hashing.check(wish.current, held.kept)).right:
-            return Refused(why=Why.CURRENT_WRONG, pointer="/current")
-        sealed = await self._hashing.sealed(wish.new, caller.uid, wish.uid)
-        recorded = await self._work(lambda rows: self._record(rows, caller, held, sealed, wish))
+        with self._hashing.seat() as seat:
+            tried = await self._work(lambda rows: self._count(rows, caller))
+            if isinstance(tried, Refused):
+                return tried
+            sealed = await self._judged(seat, caller, held.kept, wish, tried)
+        if isinstance(sealed, Refused):
+            return sealed
+        recorded = await self._work(lambda rows: self._record(rows, caller, held, sealed, wish, tried))
         if isinstance(recorded, Refused):
             return recorded
         told, tokens = recorded
         return told, tokens()
 
+    def _count(self, rows: Rows, caller: Caller) -> Try | Refused:
+        return self._throttle.password(rows, "", caller.uid, caller.client, caller.login_client)
+
+    async def _judged(self, seat: Seat, caller: Caller, kept: Kept, wish: NewPassword, tried: Try) -> bytes | Refused:
+        """Return the sealed hash of the new password, if the current one is right."""
+        try:
+            if not (await self._hashing.check(seat, wish.current, kept)).right:
+                return Refused(why=Why.CURRENT_WRONG, pointer="/current")
+            return await self._hashing.sealed(seat, wish.new, caller.uid, wish.uid)
+        except Overloaded:
+            await self._work(lambda rows: self._throttle.withdrawn(rows, tried))
+            raise
+
     def _record(
-        self, rows: Rows, caller: Caller, held: store.StoredPassword, sealed: bytes, wish: NewPassword
+        self, rows: Rows, caller: Caller, held: store.StoredPassword, sealed: bytes, wish: NewPassword, tried: Try
     ) -> tuple[Authenticator, Tokens] | Refused:
         if refused := self._sessions.refused(rows, caller):
             return refused
         description = held.told.description if wish.keep_description else wish.description
         if not store.change(rows, held, sealed, description, self._clock.now()):
             return Refused(why=Why.VERSION_CONFLICT)
+        self._throttle.succeeded(rows, tried)
         self._sessions.end_others(rows, caller.uid, caller)
         tokens = self._sessions.renew(rows, caller, None)
         return store.told(rows, caller.uid), tokens

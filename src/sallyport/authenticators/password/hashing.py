@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerifyMismatchError
 
-from sallyport.kernel.hashpool import HashPool
+from sallyport.kernel.hashpool import HashPool, Seat
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Randomness
 from sallyport.kernel.vault import Place, Vault
@@ -60,13 +60,17 @@ class Hashing:
         nobody = Hidden(randomness(32).hex())
         self._decoy = pool.soon(lambda: self._seal(nobody, "decoy", "decoy"))
 
-    async def sealed(self, password: Hidden[str], user: str, uid: str) -> bytes:
-        """Return the sealed hash of a new password for one row. Raises `Overloaded`."""
-        return await self._pool.run(lambda: self._seal(password, user, uid))
+    def seat(self, *, reserve: bool = False) -> Seat:
+        """Take a seat in the queue, before anything is asked or counted. Raises `Overloaded` at once."""
+        return self._pool.seat(reserve=reserve)
 
-    async def check(self, password: Hidden[str], kept: Kept | None) -> Checked:
+    async def sealed(self, seat: Seat, password: Hidden[str], user: str, uid: str) -> bytes:
+        """Return the sealed hash of a new password for one row. Raises `Overloaded`."""
+        return await seat.run(lambda: self._seal(password, user, uid))
+
+    async def check(self, seat: Seat, password: Hidden[str], kept: Kept | None) -> Checked:
         """Check a password; without a stored one a decoy is checked, at the same cost. Raises `Overloaded`."""
-        return await self._pool.run(lambda: self._check(password, kept))
+        return await seat.run(lambda: self._check(password, kept))
 
     def milliseconds(self) -> float:
         """Return what one hash takes on this machine, for the operator's log."""

@@ -31,6 +31,7 @@ from sallyport.kernel.ids import Ids, Randomness
 from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
 from sallyport.kernel.vault import Vault
 from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.throttle import Throttle, Try
 from sallyport.users import store as users
 
 PROVEN = ("pwd", "otp")
@@ -106,10 +107,20 @@ class BeginEnrollment:
 class Enroll:
     """Takes the first code, and switches MFA on."""
 
-    def __init__(self, *, work: Work, vault: Vault, sessions: Sessions, draw_codes: DrawCodes, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        work: Work,
+        vault: Vault,
+        sessions: Sessions,
+        throttle: Throttle,
+        draw_codes: DrawCodes,
+        clock: Clock,
+    ) -> None:
         self._work = work
         self._vault = vault
         self._sessions = sessions
+        self._throttle = throttle
         self._draw_codes = draw_codes
         self._clock = clock
 
@@ -118,24 +129,31 @@ class Enroll:
         seen = await self._work(lambda rows: self._gather(rows, caller, uid))
         if isinstance(seen, Refused):
             return seen
-        accepted = self._judge(seen, code)
+        seed, tried = seen
+        accepted = self._judge(seed, code)
         if isinstance(accepted, Refused):
             return accepted
         drawn = await self._draw_codes(caller.uid)
-        recorded = await self._work(lambda rows: self._record(rows, caller, accepted, drawn.kept))
+        recorded = await self._work(lambda rows: self._record(rows, caller, accepted, tried, drawn.kept))
         if isinstance(recorded, Refused):
             return recorded
         told, tokens = recorded
         return Enrolled(told=told, codes=drawn.shown, granted=tokens())
 
-    def _gather(self, rows: Rows, caller: Caller, uid: str) -> store.SealedSeed | Refused:
+    def _gather(self, rows: Rows, caller: Caller, uid: str) -> tuple[store.SealedSeed, Try] | Refused:
         found = [told for told in store.of_user(rows, caller.uid, self._clock.now()) if told.uid == uid]
         if not found:
             return Refused(why=Why.NOT_FOUND)
         if found[0].traits == TotpTraits(enrolled=True):
             return Refused(why=Why.ALREADY_ENROLLED)
-        seen = store.spend_try(rows, caller.uid, uid, self._clock.now())
-        return seen or Refused(why=Why.NOT_FOUND)
+        seed = store.spend_try(rows, caller.uid, uid, self._clock.now())
+        if seed is None:
+            return Refused(why=Why.NOT_FOUND)
+        tried = self._throttle.second_factor(rows, caller.uid, caller.client, caller.login_client)
+        if isinstance(tried, Refused):
+            store.give_try_back(rows, caller.uid, uid)
+            return tried
+        return seed, tried
 
     def _judge(self, seen: store.SealedSeed, code: Code) -> Accepted | Refused:
         if not isinstance(code, TotpCode):
@@ -149,7 +167,7 @@ class Enroll:
         return Refused(why=Why.WRONG_ENROLLMENT_CODE, pointer="/token")
 
     def _record(
-        self, rows: Rows, caller: Caller, accepted: Accepted, codes: backup_codes.NewSet
+        self, rows: Rows, caller: Caller, accepted: Accepted, tried: Try, codes: backup_codes.NewSet
     ) -> tuple[Authenticator, Tokens] | Refused:
         now = self._clock.now()
         if refused := self._sessions.refused(rows, caller):
@@ -158,6 +176,7 @@ class Enroll:
             return Refused(why=Why.PASSWORD_REQUIRED)
         if not store.enroll(rows, caller.uid, accepted, now):
             return Refused(why=Why.NOT_FOUND)
+        self._throttle.succeeded(rows, tried)
         users.set_mfa(rows, caller.uid, now, on=True)
         backup_codes.replace(rows, codes, now)
         self._sessions.end_others(rows, caller.uid, caller)

@@ -19,7 +19,15 @@ OF_USER = Sql(
         ORDER BY id"""  # noqa: S608  # constants of this file, no input
 )
 ENROLLED = Sql("SELECT count(*) FROM totp WHERE user_id = :user AND enrolled_at IS NOT NULL")
-SEEDS = Sql("SELECT user_id, id, seed_sealed, last_step FROM totp WHERE user_id = :user AND enrolled_at IS NOT NULL")
+SEEDS = Sql(
+    """SELECT user_id, id, seed_sealed, last_step FROM totp
+       WHERE user_id = :user AND enrolled_at IS NOT NULL AND switched_off_at IS NULL"""
+)
+# Idempotent: whoever comes first says since when. NIST SP 800-63B-4 3.2.2
+SWITCH_OFF = Sql(
+    """UPDATE totp SET switched_off_at = :now
+       WHERE user_id = :user AND enrolled_at IS NOT NULL AND switched_off_at IS NULL"""
+)
 DROP_PENDING = Sql("DELETE FROM totp WHERE user_id = :user AND enrolled_at IS NULL")
 INSERT = Sql(
     f"""INSERT INTO totp (user_id, id, seed_sealed, last_step, expires_at, tries_left, description, created_at,
@@ -32,6 +40,8 @@ SPEND_TRY = Sql(
        WHERE user_id = :user AND id = :uid AND enrolled_at IS NULL AND expires_at > :now AND tries_left > 0
        RETURNING user_id, id, seed_sealed, last_step"""
 )
+# What the throttle refuses was not judged.
+GIVE_TRY_BACK = Sql("UPDATE totp SET tries_left = tries_left + 1 WHERE user_id = :user AND id = :uid")
 ENROLL = Sql(
     """UPDATE totp SET enrolled_at = :now, last_step = :step, last_used_at = :now, modified_at = :now,
                        version = version + 1
@@ -40,7 +50,8 @@ ENROLL = Sql(
 # RFC 6238 5.2: accepted at most once. The row count is the answer.
 CLAIM_STEP = Sql(
     """UPDATE totp SET last_step = :step, last_used_at = :now
-       WHERE user_id = :user AND id = :uid AND enrolled_at IS NOT NULL AND last_step < :step"""
+       WHERE user_id = :user AND id = :uid AND enrolled_at IS NOT NULL AND switched_off_at IS NULL
+             AND last_step < :step"""
 )
 DESCRIBE = Sql(
     """UPDATE totp SET description = :description, modified_at = :now, version = version + 1
@@ -99,9 +110,19 @@ def spend_try(rows: Rows, user: str, uid: str, now: int) -> SealedSeed | None:
     return _seed(row) if row else None
 
 
+def give_try_back(rows: Rows, user: str, uid: str) -> None:
+    """Take back a try that is not judged."""
+    rows.change(GIVE_TRY_BACK, user=user, uid=uid)
+
+
 def enroll(rows: Rows, user: str, accepted: Accepted, now: int) -> bool:
     """Enroll a pending authenticator and spend the step that proved it; False where it is gone meanwhile."""
     return bool(rows.change(ENROLL, user=user, uid=accepted.uid, step=accepted.step, now=now))
+
+
+def switch_off(rows: Rows, user: str, now: int) -> None:
+    """Let no code of the user's enrolled authenticators be good any more; MFA stays on, and so do backup codes."""
+    rows.change(SWITCH_OFF, user=user, now=now)
 
 
 def claim(rows: Rows, user: str, accepted: Accepted, now: int) -> bool:

@@ -2,55 +2,72 @@
 
 import msgspec
 
-from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.codes import Code
-from sallyport.authenticators.totp import store as totp
 from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import Clock
+from sallyport.kernel.hashpool import Seat
 from sallyport.kernel.opaque import Digest
 from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
 from sallyport.login import store
-from sallyport.login.flow.codes import CodeJudge, GoodCode
+from sallyport.login.flow.codes import CodeJudge, GoodCode, Held, held_by
 from sallyport.sessions.flow.keeper import SessionKeeper
 from sallyport.sessions.rules import PASSWORD_AND_CODE
 from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.known_clients import KnownClients
+from sallyport.throttle.flow.throttle import Throttle, Try
 
 
 class _Seen(msgspec.Struct, frozen=True, kw_only=True):
     """A user in front of the second door."""
 
-    user: str
-    seeds: list[totp.SealedSeed]
-    recipe: backup_codes.Recipe | None
+    held: Held
+    tried: Try
 
 
 class AnswerChallenge:
     """Judges a code against an open challenge."""
 
-    def __init__(self, *, work: Work, judge: CodeJudge, keeper: SessionKeeper, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        work: Work,
+        judge: CodeJudge,
+        keeper: SessionKeeper,
+        throttle: Throttle,
+        clients: KnownClients,
+        clock: Clock,
+    ) -> None:
         self._work = work
         self._judge = judge
         self._keeper = keeper
+        self._throttle = throttle
+        self._clients = clients
         self._clock = clock
 
     async def __call__(self, challenge: Digest, code: Code, client: Client) -> Granted | Refused:
         """Return the tokens of a new session at `aal2`."""
-        seen = await self._work(lambda rows: self._gather(rows, challenge))
-        if isinstance(seen, Refused):
-            return seen
-        good = await self._judge(seen.user, code, seen.seeds, seen.recipe)
+        with self._judge.seat(code, client) as seat:
+            seen = await self._work(lambda rows: self._gather(rows, challenge, client, seat))
+            if isinstance(seen, Refused):
+                return seen
+            good = await self._judge(seat, seen.held, code)
         if good is None:
             return Refused(why=Why.WRONG_LOGIN_CODE)
-        tokens = await self._work(lambda rows: self._record(rows, challenge, good, client))
+        tokens = await self._work(lambda rows: self._record(rows, challenge, good, seen.tried, client))
         return tokens if isinstance(tokens, Refused) else tokens()
 
-    def _gather(self, rows: Rows, challenge: Digest) -> _Seen | Refused:
+    def _gather(self, rows: Rows, challenge: Digest, client: Client, seat: Seat) -> _Seen | Refused:
         user = store.spend_try(rows, challenge, self._clock.now())
         if user is None:
             return Refused(why=Why.CHALLENGE_INVALID)
-        return _Seen(user=user, seeds=totp.seeds(rows, user), recipe=backup_codes.recipe(rows, user))
+        tried = self._throttle.second_factor(rows, user, client)
+        if isinstance(tried, Refused):
+            store.give_try_back(rows, challenge)
+            return tried
+        seat.demand(known=tried.known)
+        return _Seen(held=held_by(rows, user), tried=tried)
 
-    def _record(self, rows: Rows, challenge: Digest, good: GoodCode, client: Client) -> Tokens | Refused:
+    def _record(self, rows: Rows, challenge: Digest, good: GoodCode, tried: Try, client: Client) -> Tokens | Refused:
         now = self._clock.now()
         # Whoever ends challenges (a new password, a disabled user, a faster answer) ends this login too, and then the
         # code is not spent in vain.
@@ -59,4 +76,6 @@ class AnswerChallenge:
         if not self._judge.claim(rows, good, now):
             return Refused(why=Why.WRONG_LOGIN_CODE)
         store.close(rows, challenge)
-        return self._keeper.open(rows, good.user, PASSWORD_AND_CODE, client)
+        self._throttle.succeeded(rows, tried)
+        known_as = self._clients.remember(rows, good.user, PASSWORD_AND_CODE, client)
+        return self._keeper.open(rows, good.user, PASSWORD_AND_CODE, client, known_as=known_as)

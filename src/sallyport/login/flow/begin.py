@@ -2,22 +2,24 @@
 
 from dataclasses import dataclass
 
-from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.codes import parse_backup_code
 from sallyport.authenticators.password import store as passwords
-from sallyport.authenticators.password.hashing import Hashing
+from sallyport.authenticators.password.hashing import Checked, Hashing, Kept
 from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import SECOND, Clock
+from sallyport.kernel.hashpool import Seat
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Randomness
 from sallyport.kernel.opaque import CHALLENGE, digest_of, new_token
-from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
+from sallyport.kernel.outcomes import Granted, Overloaded, Refused, Tokens, Why
 from sallyport.login import store
-from sallyport.login.flow.codes import CodeJudge, GoodCode
+from sallyport.login.flow.codes import CodeJudge, GoodCode, Held, held_by
 from sallyport.login.rules import CHALLENGE_LIFETIME, Identifier
 from sallyport.sessions.flow.keeper import SessionKeeper
 from sallyport.sessions.rules import CODE, PASSWORD
 from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.known_clients import KnownClients
+from sallyport.throttle.flow.throttle import Throttle, Try
 
 WRONG = Refused(why=Why.INVALID_CREDENTIALS)
 """One answer for whatever was wrong: nobody learns who exists, or how far they came."""
@@ -32,6 +34,24 @@ class Challenged:
     expires_in: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """Who may be the one that logs in; the try is counted."""
+
+    candidate: store.Candidate | None
+    tried: Try
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proven:
+    """A candidate whose password was right."""
+
+    candidate: store.Candidate
+    held: Kept
+    rehashed: bytes | None
+    tried: Try
+
+
 class BeginLogin:
     """Judges a password."""
 
@@ -42,6 +62,8 @@ class BeginLogin:
         hashing: Hashing,
         keeper: SessionKeeper,
         judge: CodeJudge,
+        throttle: Throttle,
+        clients: KnownClients,
         clock: Clock,
         randomness: Randomness,
         backup_code_login: bool,
@@ -50,6 +72,8 @@ class BeginLogin:
         self._hashing = hashing
         self._keeper = keeper
         self._judge = judge
+        self._throttle = throttle
+        self._clients = clients
         self._clock = clock
         self._randomness = randomness
         self._backup_code_login = backup_code_login
@@ -58,42 +82,74 @@ class BeginLogin:
         self, identifier: Identifier, password: Hidden[str], client: Client
     ) -> Granted | Challenged | Refused:
         """Return tokens, a challenge, or the one refusal."""
-        seen = await self._work.read(lambda rows: store.candidate(rows, identifier))
-        held = seen.usable if seen else None
-        checked = await self._hashing.check(password, held)
-        if seen is None:
+        with self._hashing.seat(reserve=self._clients.is_genuine(client.token)) as seat:
+            seen = await self._work(lambda rows: self._gather(rows, identifier, client, seat))
+            if isinstance(seen, Refused):
+                return seen
+            held = seen.candidate.usable if seen.candidate else None
+            checked = await self._check(seat, password, held, seen.tried)
+        if seen.candidate is None:
             return WRONG
         if not checked.right or held is None:
-            return await self._with_backup_code(seen, password, client)
-        still = passwords.Seen(user=seen.user, uid=held.uid, generation=seen.generation, mfa=seen.mfa)
-        recorded = await self._work(lambda rows: self._record(rows, still, checked.rehashed, client))
+            return await self._with_backup_code(seen.candidate, password, seen.tried, client)
+        proven = _Proven(candidate=seen.candidate, held=held, rehashed=checked.rehashed, tried=seen.tried)
+        recorded = await self._work(lambda rows: self._record(rows, proven, client))
         return recorded if isinstance(recorded, Challenged | Refused) else recorded()
 
-    def _record(
-        self, rows: Rows, seen: passwords.Seen, rehashed: bytes | None, client: Client
-    ) -> Tokens | Challenged | Refused:
-        now = self._clock.now()
-        if not passwords.use(rows, seen, rehashed, now):
+    def _gather(self, rows: Rows, identifier: Identifier, client: Client, seat: Seat) -> _Seen | Refused:
+        candidate = store.candidate(rows, identifier)
+        claimed = f"{identifier.by.value}:{identifier.key}"
+        tried = self._throttle.password(rows, claimed, candidate.user if candidate else None, client)
+        if isinstance(tried, Refused):
+            return tried
+        seat.demand(known=tried.known)
+        return _Seen(candidate=candidate, tried=tried)
+
+    async def _check(self, seat: Seat, password: Hidden[str], held: Kept | None, tried: Try) -> Checked:
+        try:
+            return await self._hashing.check(seat, password, held)
+        except Overloaded:
+            await self._work(lambda rows: self._throttle.withdrawn(rows, tried))
+            raise
+
+    def _record(self, rows: Rows, proven: _Proven, client: Client) -> Tokens | Challenged | Refused:
+        now, seen = self._clock.now(), proven.candidate
+        still = passwords.Seen(user=seen.user, uid=proven.held.uid, generation=seen.generation, mfa=seen.mfa)
+        if not passwords.use(rows, still, proven.rehashed, now):
             return WRONG
+        self._throttle.succeeded(rows, proven.tried)
         if not seen.mfa:
-            return self._keeper.open(rows, seen.user, PASSWORD, client)
+            known_as = self._clients.remember(rows, seen.user, PASSWORD, client)
+            return self._keeper.open(rows, seen.user, PASSWORD, client, known_as=known_as)
         token = new_token(CHALLENGE, self._randomness)
         store.add_challenge(rows, digest_of(token), seen.user, now)
         return Challenged(token=token, user=seen.user, expires_in=CHALLENGE_LIFETIME // SECOND)
 
-    async def _with_backup_code(self, seen: store.Candidate, typed: Hidden[str], client: Client) -> Granted | Refused:
+    async def _with_backup_code(
+        self, seen: store.Candidate, typed: Hidden[str], first: Try, client: Client
+    ) -> Granted | Refused:
         """Let a backup code stand for the password, where the operator has switched on what the original did."""
         code = parse_backup_code(typed.reveal()) if self._backup_code_login and seen.mfa else None
         if code is None or seen.disabled:
             return WRONG
-        recipe = await self._work.read(lambda rows: backup_codes.recipe(rows, seen.user))
-        good = await self._judge(seen.user, code, (), recipe)
+        with self._judge.seat(code, client) as seat:
+            gathered = await self._work(lambda rows: self._gather_code(rows, seen.user, client))
+            if isinstance(gathered, Refused):
+                return WRONG  # 429 at this point would tell that there is a user with MFA
+            held, second = gathered
+            good = await self._judge(seat, held, code)
         if good is None:
             return WRONG
-        tokens = await self._work(lambda rows: self._record_code(rows, seen, good, client))
+        tokens = await self._work(lambda rows: self._record_code(rows, good, (first, second), client))
         return tokens if isinstance(tokens, Refused) else tokens()
 
-    def _record_code(self, rows: Rows, seen: store.Candidate, good: GoodCode, client: Client) -> Tokens | Refused:
-        if not store.may_log_in(rows, seen.user) or not self._judge.claim(rows, good, self._clock.now()):
+    def _gather_code(self, rows: Rows, user: str, client: Client) -> tuple[Held, Try] | Refused:
+        tried = self._throttle.second_factor(rows, user, client)
+        return tried if isinstance(tried, Refused) else (held_by(rows, user), tried)
+
+    def _record_code(self, rows: Rows, good: GoodCode, tries: tuple[Try, ...], client: Client) -> Tokens | Refused:
+        if not store.may_log_in(rows, good.user) or not self._judge.claim(rows, good, self._clock.now()):
             return WRONG
-        return self._keeper.open(rows, seen.user, CODE, client)
+        for tried in tries:
+            self._throttle.succeeded(rows, tried)
+        return self._keeper.open(rows, good.user, CODE, client)

@@ -1,7 +1,5 @@
 """Judging a code of any second factor, and claiming it: once, by one conditional write."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from sallyport.authenticators.backup_codes import store as backup_codes
@@ -10,10 +8,12 @@ from sallyport.authenticators.codes import BackupCode, Code, TotpCode
 from sallyport.authenticators.totp import store as totp
 from sallyport.authenticators.totp.flow import opened
 from sallyport.authenticators.totp.rules import Accepted, accepted
+from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import Clock
-from sallyport.kernel.hashpool import HashPool
+from sallyport.kernel.hashpool import HashPool, Seat
 from sallyport.kernel.vault import Vault
 from sallyport.store.work import Rows
+from sallyport.throttle.flow.known_clients import KnownClients
 
 
 class GoodCode(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,23 +23,37 @@ class GoodCode(msgspec.Struct, frozen=True, kw_only=True):
     proof: Accepted | bytes
 
 
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """The second factors of a user, as stored."""
+
+    user: str
+    seeds: list[totp.SealedSeed]
+    recipe: backup_codes.Recipe | None
+
+
 class CodeJudge:
     """Judges codes without touching the database, and claims them inside a unit of work."""
 
-    def __init__(self, *, vault: Vault, pool: HashPool, clock: Clock) -> None:
+    def __init__(self, *, vault: Vault, pool: HashPool, clients: KnownClients, clock: Clock) -> None:
         self._vault = vault
         self._pool = pool
+        self._clients = clients
         self._clock = clock
 
-    async def __call__(
-        self, user: str, code: Code, seeds: Sequence[totp.SealedSeed], recipe: backup_codes.Recipe | None
-    ) -> GoodCode | None:
+    def seat(self, code: Code, client: Client) -> Seat:
+        """Take the seat that judging this code needs, before anything is counted. Raises `Overloaded` at once."""
+        if isinstance(code, BackupCode):
+            return self._pool.seat(reserve=self._clients.is_genuine(client.token))
+        return self._pool.no_seat()
+
+    async def __call__(self, seat: Seat, held: Held, code: Code) -> GoodCode | None:
         """Return what is to be claimed, or None for a wrong code. Raises `Overloaded`."""
+        user, recipe = held.user, held.recipe
         if isinstance(code, TotpCode):
-            found = accepted((opened(self._vault, seed) for seed in seeds), code, self._clock.now())
+            found = accepted((opened(self._vault, seed) for seed in held.seeds), code, self._clock.now())
             return GoodCode(user=user, proof=found) if found else None
         if isinstance(code, BackupCode) and recipe:
-            proof = await self._pool.run(lambda: digest(self._vault, recipe, code))
+            proof = await seat.run(lambda: digest(self._vault, recipe, code))
             return GoodCode(user=user, proof=proof)
         return None
 
@@ -48,3 +62,8 @@ class CodeJudge:
         if isinstance(good.proof, Accepted):
             return totp.claim(rows, good.user, good.proof, now)
         return backup_codes.spend(rows, good.user, good.proof, now)
+
+
+def held_by(rows: Rows, user: str) -> Held:
+    """Return what a code of this user is judged against."""
+    return Held(user=user, seeds=totp.seeds(rows, user), recipe=backup_codes.recipe(rows, user))

@@ -42,7 +42,9 @@ class FirstStart:
         # ASVS 6.3.2: no default account. 192 random bits, told once.
         password = parse_password(chosen.reveal(), "/password") if chosen else Hidden(secrets.token_urlsafe(24))
         admin, uid = self._admin(), self._ids.new()
-        kept = Kept(user=admin.uid, uid=uid, hash_sealed=await self._hashing.sealed(password, admin.uid, uid))
+        with self._hashing.seat() as seat:
+            sealed = await self._hashing.sealed(seat, password, admin.uid, uid)
+        kept = Kept(user=admin.uid, uid=uid, hash_sealed=sealed)
         if not await self._work(lambda rows: self._record(rows, admin, kept)):
             return None
         return FirstAdmin(name=admin.name, drawn=None if chosen else password)

@@ -77,7 +77,9 @@ class Register:
         if password is None:
             return None
         uid = self._ids.new()
-        return Kept(user=user.uid, uid=uid, hash_sealed=await self._hashing.sealed(password, user.uid, uid))
+        with self._hashing.seat() as seat:
+            sealed = await self._hashing.sealed(seat, password, user.uid, uid)
+        return Kept(user=user.uid, uid=uid, hash_sealed=sealed)
 
     def _record(
         self, rows: Rows, desk: Caller | None, user: User, kept: Kept | None, client: Client

@@ -55,8 +55,13 @@ class SessionKeeper:
         self._ids = ids
         self._randomness = randomness
 
-    def open(self, rows: Rows, user: str, proven: Proven, client: Client) -> Tokens:
-        """Open a session for what was just proven. The unit has made sure that the user is there and not disabled."""
+    def open(
+        self, rows: Rows, user: str, proven: Proven, client: Client, *, known_as: Hidden[str] | None = None
+    ) -> Tokens:
+        """Open a session for what was just proven. The unit has made sure that the user is there and not disabled.
+
+        `known_as` is the client token that a full login gives out.
+        """
         now = self._clock.now()
         session = Session(
             uid=self._ids.new(),
@@ -67,9 +72,10 @@ class SessionKeeper:
             last_used_at=now,
             ip=client.ip,
             user_agent=client.user_agent,
+            client_digest=digest_of(known_as) if known_as else None,
         )
         store.insert(rows, session)
-        return self._with_new_token(rows, session)
+        return self._with_new_token(rows, session, known_as)
 
     def renew(self, rows: Rows, caller: Caller, proven: Proven | None) -> Tokens:
         """Give the caller's session new tokens; those before are retired. A new proof is written if there is one.
@@ -110,7 +116,9 @@ class SessionKeeper:
         """Let the caller's session go on at what a password proves."""
         store.lower(rows, caller.session, PASSWORD)
 
-    def tokens(self, session: Session, owner: store.Owner, refresh: Hidden[str]) -> Tokens:
+    def tokens(
+        self, session: Session, owner: store.Owner, refresh: Hidden[str], known_as: Hidden[str] | None = None
+    ) -> Tokens:
         """Return what mints the tokens of a session, once its unit is committed."""
 
         def granted() -> Granted:
@@ -123,6 +131,7 @@ class SessionKeeper:
                 user=session.user,
                 mfa=owner.mfa,
                 codes_left=owner.codes_left,
+                client=known_as,
             )
 
         return granted
@@ -131,11 +140,11 @@ class SessionKeeper:
         """Tell whether a session has not ended by itself."""
         return self._clock.now() < ends_at(session, self._lifetimes.of(roles))
 
-    def _with_new_token(self, rows: Rows, session: Session) -> Tokens:
+    def _with_new_token(self, rows: Rows, session: Session, known_as: Hidden[str] | None = None) -> Tokens:
         owner = store.owner(rows, session.user)
         if owner is None:
             message = "a session is opened only for a user who is there and not disabled"
             raise LookupError(message)
         refresh = new_token(REFRESH, self._randomness)
         store.add_token(rows, digest_of(refresh), session.uid, self._clock.now())
-        return self.tokens(session, owner, refresh)
+        return self.tokens(session, owner, refresh, known_as)

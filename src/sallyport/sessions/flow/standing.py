@@ -26,7 +26,9 @@ class SessionReader:
         if found is None or not self._keeper.is_alive(found[0], found[1].roles):
             return None
         owner = found[1]
-        return Standing(uid=found[0].user, name=owner.name, roles=owner.roles, mfa=owner.mfa)
+        return Standing(
+            uid=found[0].user, name=owner.name, roles=owner.roles, mfa=owner.mfa, client_digest=found[0].client_digest
+        )
 
     async def is_bare(self, uid: str) -> bool:
         """Tell whether the account has no secret at all yet."""

@@ -1,0 +1,95 @@
+"""Clients that have logged in before, by the token that they were given then."""
+
+import hmac
+from typing import Final
+
+import msgspec
+
+from sallyport.kernel.caller import Client
+from sallyport.kernel.clock import DAY, Clock
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.ids import Randomness
+from sallyport.kernel.opaque import CLIENT, bits_of, digest_of, written
+from sallyport.kernel.vault import Vault
+from sallyport.store.work import Rows, Work
+from sallyport.throttle import store
+
+LIFETIME: Final = 180 * DAY
+"""How long a client stays known that is not seen. The cookie lives as long."""
+
+_RANDOM_BYTES: Final = 32
+_TAG_BYTES: Final = 8
+_SWEPT_AT_ONCE: Final = 500
+_CODE: Final = "otp"
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """A client that has logged in as this user before."""
+
+    digest: bytes
+    with_code: bool
+    """Whether it got through the second door, too."""
+
+
+class KnownClients:
+    """Knows clients again, and makes them known."""
+
+    def __init__(self, *, vault: Vault, clock: Clock, randomness: Randomness) -> None:
+        self._vault = vault
+        self._clock = clock
+        self._randomness = randomness
+
+    def known(self, rows: Rows, user: str, client: Client, login_client: bytes | None = None) -> Known | None:
+        """Return what a client is known by: the token that it shows, or the one that its session was opened with."""
+        digest = digest_of(client.token) if client.token else login_client
+        proven = store.clients(rows, user).get(digest) if digest else None
+        return None if digest is None or proven is None else Known(digest=digest, with_code=_CODE in proven.split())
+
+    def any_with_code(self, rows: Rows, user: str) -> bool:
+        """Tell whether any client of a user ever got through the second door."""
+        return any(_CODE in proven.split() for proven in store.clients(rows, user).values())
+
+    def remember(self, rows: Rows, user: str, proven: tuple[str, ...], client: Client) -> Hidden[str]:
+        """Make a client known that has fully logged in; returns its token, the same as long as it is known."""
+        now, shown = self._clock.now(), client.token
+        before = store.clients(rows, user).get(digest_of(shown)) if shown else None
+        if shown is not None and before is not None:
+            together = " ".join(dict.fromkeys((*before.split(), *proven)))
+            store.use_client(rows, user, digest_of(shown), together, now)
+            return shown
+        # A token that somebody else brought here is never taken over: it might be a stranger's.
+        token = self._new_token()
+        store.add_client(rows, user, digest_of(token), " ".join(proven), now)
+        return token
+
+    def is_genuine(self, token: Hidden[str] | None) -> bool:
+        """Tell whether this service made a token, without asking the database; whose it is remains to be seen."""
+        if token is None:
+            return False
+        bits = bits_of(token)
+        tag = bits[_RANDOM_BYTES:]
+        return any(hmac.compare_digest(tag, self._tag(key, bits[:_RANDOM_BYTES])) for key in self._vault.pepper_ids)
+
+    def _new_token(self) -> Hidden[str]:
+        bits = self._randomness(_RANDOM_BYTES)
+        return written(CLIENT, bits + self._tag(self._vault.pepper_id, bits))
+
+    def _tag(self, key_id: str, bits: bytes) -> bytes:
+        return self._vault.peppered(key_id, "client token", bits)[:_TAG_BYTES]
+
+
+class SweepThrottles:
+    """Erases, a few at a time, counters that say nothing any more and clients that were not seen for long."""
+
+    def __init__(self, work: Work, clock: Clock) -> None:
+        self._work = work
+        self._clock = clock
+
+    async def __call__(self) -> None:
+        """Erase until nothing is left. Short units, so that nobody waits behind them."""
+        now = self._clock.now()
+        while await self._work(lambda rows: store.sweep(rows, now, _SWEPT_AT_ONCE)) == _SWEPT_AT_ONCE:
+            pass
+        before = now - LIFETIME
+        while await self._work(lambda rows: store.sweep_clients(rows, before, _SWEPT_AT_ONCE)) == _SWEPT_AT_ONCE:
+            pass

@@ -1,0 +1,202 @@
+"""Counting tries before they are judged, inside the units of the flows that judge them."""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from sallyport.kernel.caller import Client
+from sallyport.kernel.clock import SECOND, Clock
+from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.vault import Vault
+from sallyport.store.work import Rows
+from sallyport.throttle import store
+from sallyport.throttle.flow.known_clients import KnownClients
+from sallyport.throttle.rules import (
+    ADDRESS,
+    BUCKETS,
+    CLEARING,
+    MOST_IN_A_ROW,
+    NONE,
+    SECOND_FACTOR,
+    Lane,
+    Tries,
+    Window,
+    address_key,
+    address_wait,
+    code_wait,
+    counted,
+    expires_at,
+    mark_of,
+    password_wait,
+    remembered,
+    standing,
+    uncounted,
+)
+from sallyport.throttle.store import Subject
+
+SwitchOff = Callable[[Rows, str, int], None]
+"""Lets no code of a user's TOTP authenticators be good any more; they live on a higher floor."""
+
+_WINDOWS: Final[dict[Lane, tuple[Window, ...]]] = {Lane.SECOND_FACTOR: SECOND_FACTOR, Lane.ADDRESS: ADDRESS}
+
+
+class Try(msgspec.Struct, frozen=True, kw_only=True):
+    """A try that was counted, and is now to be judged."""
+
+    at: int
+    known: bool
+    """Whether a known client makes it."""
+    in_a_row: int
+    """Failures before it, without a success between them."""
+    counted: tuple[Subject, ...]
+    address: Subject | None
+
+
+class Throttle:
+    """Counts tries of passwords and second factors, and refuses those that come too soon."""
+
+    def __init__(
+        self,
+        *,
+        vault: Vault,
+        clients: KnownClients,
+        clock: Clock,
+        switch_off: SwitchOff,
+        on: bool,
+        hard_stop: bool,
+    ) -> None:
+        self._vault = vault
+        self._clients = clients
+        self._clock = clock
+        self._switch_off = switch_off
+        self._on = on
+        self._hard_stop = hard_stop
+
+    def password(
+        self, rows: Rows, claimed: str, user: str | None, client: Client, login_client: bytes | None = None
+    ) -> Try | Refused:
+        """Count a try of a password. Names that nobody has are counted as users are: 429 tells nobody who exists."""
+        known = self._clients.known(rows, user, client, login_client) if user else None
+        subject = Subject(key=user or self._bucket(claimed), lane=Lane.PASSWORD)
+        if known is None:
+            return self._try(rows, (subject,), client, self._password_wait, known=False)
+        own = Subject(key=known.digest.hex(), lane=Lane.CLIENT)
+        # NIST's stop counts the account's failures in a row, whoever makes them.
+        subjects = (own, subject) if self._hard_stop else (own,)
+        return self._try(rows, subjects, client, self._known_password_wait, known=True)
+
+    def second_factor(self, rows: Rows, user: str, client: Client, login_client: bytes | None = None) -> Try | Refused:
+        """Count a try of a second factor, whichever and by whichever route."""
+        subject = Subject(key=user, lane=Lane.SECOND_FACTOR)
+        known = self._clients.known(rows, user, client, login_client)
+        with_code = known is not None and known.with_code
+
+        def wait(subject: Subject, tries: Tries, now: int) -> int:
+            if subject.lane is Lane.ADDRESS:
+                return address_wait(tries, now)
+            longest = code_wait(tries, now, known=with_code, kept=True)
+            if not longest or with_code or self._clients.any_with_code(rows, user):
+                return longest
+            return code_wait(tries, now, known=False, kept=False)  # nobody is there to keep anything for
+
+        tried = self._try(rows, (subject,), client, wait, known=with_code)
+        if isinstance(tried, Try) and tried.in_a_row >= MOST_IN_A_ROW:
+            self._switch_off(rows, user, tried.at)
+        return tried
+
+    def succeeded(self, rows: Rows, tried: Try) -> None:
+        """Stop counting what was counted for this user in these lanes; of the address, this one try."""
+        for subject in tried.counted:
+            # In the middle of a burst of guesses a success must not make room for more of them.
+            if not store.clear(rows, subject, tried.at):
+                store.clear_later(rows, subject, self._clock.now() + CLEARING)
+        if tried.address:
+            self._uncount(rows, tried.address, tried)
+
+    def withdrawn(self, rows: Rows, tried: Try) -> None:
+        """Take back a try that was not judged after all."""
+        for subject in (*tried.counted, *([tried.address] if tried.address else [])):
+            self._uncount(rows, subject, tried)
+
+    def forget(self, rows: Rows, user: str, lane: Lane) -> None:
+        """Forget what was counted of an authenticator that is no more."""
+        store.forget(rows, Subject(key=user, lane=lane))
+
+    def forget_user(self, rows: Rows, user: str) -> None:
+        """Forget whatever was counted of a user who is about to be erased."""
+        for digest in store.clients(rows, user):
+            store.forget(rows, Subject(key=digest.hex(), lane=Lane.CLIENT))
+        for lane in (Lane.PASSWORD, Lane.SECOND_FACTOR):
+            self.forget(rows, user, lane)
+
+    def _try(
+        self,
+        rows: Rows,
+        subjects: tuple[Subject, ...],
+        client: Client,
+        wait: Callable[[Subject, Tries, int], int],
+        *,
+        known: bool,
+    ) -> Try | Refused:
+        now = self._clock.now()
+        if not self._on:
+            return Try(at=now, known=known, in_a_row=0, counted=(), address=None)
+        # A known client has tries of its own, which no stranger behind the same address can use up.
+        key = "" if known else address_key(client.ip)
+        address = Subject(key=key, lane=Lane.ADDRESS) if key else None
+        every = (*subjects, address) if address else subjects
+        before = {subject: self._standing(rows, subject, now) for subject in every}
+        waits = {subject: wait(subject, tries or NONE, now) for subject, tries in before.items()}
+        if longest := max(waits.values()):
+            self._refused(rows, before, now)
+            return Refused(why=Why.THROTTLED, retry_after=-(-longest // SECOND))
+        for subject, tries in before.items():
+            self._count(rows, subject, tries, now, known=known)
+        in_a_row = max((before[subject] or NONE).in_a_row for subject in subjects)
+        return Try(at=now, known=known, in_a_row=in_a_row, counted=subjects, address=address)
+
+    def _standing(self, rows: Rows, subject: Subject, now: int) -> Tries | None:
+        found = store.find(rows, subject)
+        if found is None:
+            return None
+        forgets = subject.lane in {Lane.PASSWORD, Lane.CLIENT} and not self._hard_stop
+        return remembered(found, now) if forgets else standing(found, now)
+
+    def _count(self, rows: Rows, subject: Subject, tries: Tries | None, now: int, *, known: bool) -> None:
+        windows = _WINDOWS.get(subject.lane, ())
+        after = counted(tries or NONE, now, windows, known=known)
+        expires = expires_at(subject.lane, after, hard_stop=self._hard_stop)
+        store.write(rows, subject, after, expires, first=tries is None)
+
+    def _refused(self, rows: Rows, before: dict[Subject, Tries | None], now: int) -> None:
+        for subject, tries in before.items():
+            # Once after each try is enough for `succeeded`, and a flood of refusals writes nothing more.
+            if tries is not None and tries.refused_at < tries.last_at:
+                store.refused(rows, subject, now)
+
+    def _uncount(self, rows: Rows, subject: Subject, tried: Try) -> None:
+        mark = mark_of(tried.at, known=tried.known)
+        found = store.find(rows, subject)
+        if found is None:
+            return
+        after = uncounted(found, mark)
+        if after.in_a_row == 0:
+            store.forget(rows, subject)
+        else:
+            expires = expires_at(subject.lane, after, hard_stop=self._hard_stop)
+            store.write(rows, subject, after, expires, first=False)
+
+    def _password_wait(self, subject: Subject, tries: Tries, now: int) -> int:
+        if subject.lane is Lane.ADDRESS:
+            return address_wait(tries, now)
+        return password_wait(tries, now, hard_stop=self._hard_stop)
+
+    def _known_password_wait(self, subject: Subject, tries: Tries, now: int) -> int:
+        if subject.lane is Lane.PASSWORD:  # counted for the hard stop alone: strangers' waits are not the owner's
+            return password_wait(tries, now, hard_stop=True) if tries.in_a_row >= MOST_IN_A_ROW else 0
+        return password_wait(tries, now, hard_stop=self._hard_stop)
+
+    def _bucket(self, claimed: str) -> str:
+        digest = self._vault.peppered(self._vault.pepper_id, "throttle", claimed.encode())
+        return f"?{int.from_bytes(digest[:8]) % BUCKETS:05x}"

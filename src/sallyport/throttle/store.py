@@ -1,0 +1,137 @@
+"""Counted tries and known clients in the database."""
+
+from typing import Final
+
+import msgspec
+
+from sallyport.kernel.opaque import Digest
+from sallyport.store.work import Rows, Sql
+from sallyport.throttle.rules import FOREVER, Lane, Tries, packed, unpacked
+
+MOST_CLIENTS: Final = 20
+
+# A first try. Where another one is faster both count.
+ADD = Sql(
+    """INSERT INTO throttles (subject, lane, in_a_row, last_at, recent, refused_at, cleared_at, expires_at)
+       VALUES (:subject, :lane, :in_a_row, :last_at, :recent, :refused_at, :cleared_at, :expires_at)
+       ON CONFLICT (subject, lane) DO UPDATE
+       SET in_a_row = throttles.in_a_row + 1, last_at = excluded.last_at, recent = throttles.recent || excluded.recent,
+           expires_at = excluded.expires_at"""
+)
+FIND = Sql(
+    """SELECT in_a_row, last_at, recent, refused_at, cleared_at FROM throttles
+       WHERE subject = :subject AND lane = :lane"""
+)
+WRITE = Sql(
+    """UPDATE throttles SET in_a_row = :in_a_row, last_at = :last_at, recent = :recent, refused_at = :refused_at,
+                            cleared_at = :cleared_at, expires_at = :expires_at
+       WHERE subject = :subject AND lane = :lane"""
+)
+REFUSED = Sql("UPDATE throttles SET refused_at = :now WHERE subject = :subject AND lane = :lane")
+# A success erases what was counted, unless others were refused while it was judged.
+CLEAR = Sql("DELETE FROM throttles WHERE subject = :subject AND lane = :lane AND refused_at < :tried_at")
+CLEAR_LATER = Sql("UPDATE throttles SET cleared_at = :at WHERE subject = :subject AND lane = :lane AND cleared_at = 0")
+FORGET = Sql("DELETE FROM throttles WHERE subject = :subject AND lane = :lane")
+SWEEP = Sql(
+    """DELETE FROM throttles WHERE (subject, lane) IN
+       (SELECT subject, lane FROM throttles WHERE expires_at <= :now ORDER BY expires_at LIMIT :most)"""
+)
+
+CLIENTS = Sql("SELECT token_digest, proven FROM known_clients WHERE user_id = :user")
+ADD_CLIENT = Sql(
+    """INSERT INTO known_clients (user_id, token_digest, proven, created_at, last_used_at)
+       VALUES (:user, :digest, :proven, :now, :now)"""
+)
+USE_CLIENT = Sql(
+    """UPDATE known_clients SET last_used_at = :now, proven = :proven
+       WHERE user_id = :user AND token_digest = :digest"""
+)
+DROP_OLDEST_CLIENT = Sql(
+    """DELETE FROM known_clients WHERE user_id = :user AND token_digest IN
+       (SELECT token_digest FROM known_clients WHERE user_id = :user AND token_digest <> :newest
+        ORDER BY last_used_at DESC, token_digest LIMIT 1000 OFFSET :others)"""
+)
+SWEEP_CLIENTS = Sql(
+    """DELETE FROM known_clients WHERE (user_id, token_digest) IN
+       (SELECT user_id, token_digest FROM known_clients WHERE last_used_at <= :before
+        ORDER BY last_used_at LIMIT :most)"""
+)
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose tries are counted, and of what."""
+
+    key: str
+    lane: Lane
+
+
+def find(rows: Rows, subject: Subject) -> Tries | None:
+    """Return what was counted, or None where nothing was."""
+    row = rows.one(FIND, subject=subject.key, lane=subject.lane.value)
+    if row is None:
+        return None
+    in_a_row, last_at, recent, refused_at, cleared_at = row
+    return Tries(
+        in_a_row=in_a_row, last_at=last_at, marks=unpacked(recent), refused_at=refused_at, cleared_at=cleared_at
+    )
+
+
+def write(rows: Rows, subject: Subject, tries: Tries, expires_at: int, *, first: bool) -> None:
+    """Write what is counted now; `first` where nothing was counted before."""
+    rows.change(
+        ADD if first else WRITE,
+        subject=subject.key,
+        lane=subject.lane.value,
+        in_a_row=tries.in_a_row,
+        last_at=tries.last_at,
+        recent=packed(tries.marks),
+        refused_at=tries.refused_at,
+        cleared_at=tries.cleared_at,
+        expires_at=expires_at,
+    )
+
+
+def refused(rows: Rows, subject: Subject, now: int) -> None:
+    """Note that somebody was refused."""
+    rows.change(REFUSED, subject=subject.key, lane=subject.lane.value, now=now)
+
+
+def clear(rows: Rows, subject: Subject, tried_at: int) -> bool:
+    """Erase what was counted; False where others were refused since the try that succeeded."""
+    return bool(rows.change(CLEAR, subject=subject.key, lane=subject.lane.value, tried_at=tried_at))
+
+
+def clear_later(rows: Rows, subject: Subject, at: int) -> None:
+    """Let what was counted stop counting at a moment to come."""
+    rows.change(CLEAR_LATER, subject=subject.key, lane=subject.lane.value, at=at)
+
+
+def forget(rows: Rows, subject: Subject) -> None:
+    """Erase what was counted."""
+    rows.change(FORGET, subject=subject.key, lane=subject.lane.value)
+
+
+def sweep(rows: Rows, now: int, most: int) -> int:
+    """Erase counters that say nothing any more; returns how many."""
+    return rows.change(SWEEP, now=min(now, FOREVER - 1), most=most)
+
+
+def clients(rows: Rows, user: str) -> dict[bytes, str]:
+    """Return what each known client of a user has proven, by the digest of its token."""
+    return {row[0]: row[1] for row in rows.all(CLIENTS, user=user)}
+
+
+def add_client(rows: Rows, user: str, digest: Digest, proven: str, now: int) -> None:
+    """Write a client that has just become known; of more than twenty of a user the least recently seen go."""
+    rows.change(ADD_CLIENT, user=user, digest=digest, proven=proven, now=now)
+    rows.change(DROP_OLDEST_CLIENT, user=user, newest=digest, others=MOST_CLIENTS - 1)
+
+
+def use_client(rows: Rows, user: str, digest: Digest, proven: str, now: int) -> None:
+    """Note that a known client has logged in again, and with what."""
+    rows.change(USE_CLIENT, user=user, digest=digest, proven=proven, now=now)
+
+
+def sweep_clients(rows: Rows, before: int, most: int) -> int:
+    """Erase clients that were not seen for long; returns how many."""
+    return rows.change(SWEEP_CLIENTS, before=before, most=most)
