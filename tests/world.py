@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -185,4 +186,7 @@ def service_in(directory: Path, clock: TurnedClock, environ: Mapping[str, str] |
 def client_of(service: Service, address: str = "127.0.0.1") -> httpx2.AsyncClient:
     """Return an HTTP client that calls the service without a socket."""
     transport = httpx2.ASGITransport(Application(service), client=(address, 50_000))
-    return httpx2.AsyncClient(transport=transport, base_url="http://sallyport.test")
+    client = httpx2.AsyncClient(transport=transport, base_url="http://sallyport.test")
+    # A cookie would make the client known; a test that wants that shows it by itself.
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client

@@ -199,7 +199,7 @@ WITHOUT_MFA = [
             (elevate, 2),
             (begin_enrollment, 1),
             (enroll, 3),
-            (change_password, 3),
+            (change_password, 4),
             (describe, 1),
             (remove_password, 1),
             (rename, 1),
@@ -211,7 +211,7 @@ WITHOUT_MFA = [
         for act in (password_changed, disabled, disabled_and_enabled_again, deleted, mfa_switched_on, session_ended)
     ),
     (elevate, 2, logged_out, "invalid_token"),
-    (change_password, 3, logged_out, "invalid_token"),
+    (change_password, 4, logged_out, "invalid_token"),
 ]
 
 WITH_MFA = [
@@ -235,16 +235,17 @@ WITH_MFA = [
     (login_with_a_backup_code, 3, deleted, "invalid_credentials"),
     (login_with_a_backup_code, 3, mfa_switched_off, "invalid_credentials"),
     (login_with_a_backup_code, 3, codes_made_anew, "invalid_credentials"),
-    (elevate_with_a_backup_code, 2, codes_made_anew, "code_invalid"),
+    (elevate_with_a_backup_code, 3, codes_made_anew, "code_invalid"),
     *(
         (ask, before, act, "invalid_token")
         for ask, before in (
             (elevate, 2),
-            (elevate_with_a_backup_code, 2),
+            (elevate, 3),
+            (elevate_with_a_backup_code, 3),
             (begin_enrollment, 1),
             (enroll, 3),
             (make_codes, 1),
-            (change_password, 3),
+            (change_password, 4),
             (remove_mfa, 1),
             (refresh, 1),
         )
@@ -346,7 +347,7 @@ async def test_a_code_claimed_meanwhile_does_not_elevate(make_stage: MakeStage) 
         done(await scene.stage.world.answer(challenge, code))
 
     request = scene.slow.call("POST", "/auth/elevate", {"password": PASSWORD, "token": code})
-    answer = await scene.stage.in_vain(request, spent_at_the_door, before=2)
+    answer = await scene.stage.in_vain(request, spent_at_the_door, before=3)
     assert (answer.status_code, answer.json()["code"]) == (401, "code_invalid")
 
 
@@ -361,7 +362,7 @@ async def test_of_two_changes_of_a_password_by_one_session_one_wins(make_stage: 
     scene = await scene_of(make_stage, change_password, mfa=False)
     scene.quick = scene.slow
     request = await change_password(scene)
-    answer = await scene.stage.in_vain(request, lambda: password_changed(scene), before=3)
+    answer = await scene.stage.in_vain(request, lambda: password_changed(scene), before=4)
     assert (answer.status_code, answer.json()["code"]) == (409, "version_conflict")
     assert (await scene.stage.world.password("alice", NEW_PASSWORD)).status_code == 200
 
@@ -376,7 +377,7 @@ async def test_a_change_in_flight_does_not_spoil_a_password_removed_and_set_anew
     scene = await scene_of(make_stage, change_password, mfa=False)
     scene.quick = scene.slow
     request = await change_password(scene)
-    answer = await scene.stage.in_vain(request, lambda: password_removed_and_set_anew(scene), before=3)
+    answer = await scene.stage.in_vain(request, lambda: password_removed_and_set_anew(scene), before=4)
     assert answer.status_code in {404, 409}
     assert (await scene.stage.world.password("alice", NEW_PASSWORD)).status_code == 200
 

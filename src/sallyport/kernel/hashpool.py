@@ -94,7 +94,7 @@ class HashPool:
         return done
 
     def _seats(self, share: float) -> int:
-        return max(2, int(share * WAIT_SECONDS / max(self.seconds, 1e-6))) * self.threads
+        return max(2, round(share * WAIT_SECONDS / max(self.seconds, 1e-6))) * self.threads
 
 
 class Seat:

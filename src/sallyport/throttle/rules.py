@@ -148,13 +148,10 @@ def mark_of(now: int, *, known: bool) -> int:
 
 def expires_at(lane: Lane, tries: Tries, *, hard_stop: bool) -> int:
     """Return when a counter says nothing any more, and may be swept."""
-    match lane:
-        case Lane.ADDRESS:
-            return tries.last_at + ADDRESS[0].span
-        case Lane.SECOND_FACTOR:
-            return FOREVER  # a hundred in a row may take months
-        case Lane.PASSWORD | Lane.CLIENT:
-            return FOREVER if hard_stop else tries.last_at + PASSWORD_MEMORY
+    if lane is Lane.ADDRESS:
+        return tries.last_at + ADDRESS[0].span
+    # A hundred in a row may take months.
+    return FOREVER if hard_stop or lane is Lane.SECOND_FACTOR else tries.last_at + PASSWORD_MEMORY
 
 
 def address_key(ip: str) -> str:

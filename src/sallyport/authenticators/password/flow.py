@@ -13,7 +13,7 @@ from sallyport.kernel.clock import Clock
 from sallyport.kernel.hashpool import Seat
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Ids
-from sallyport.kernel.outcomes import Granted, Overloaded, Refused, Tokens, Why
+from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.throttle import Throttle, Try
 from sallyport.users import store as users
@@ -121,7 +121,8 @@ class ChangePassword:
             tried = await self._work(lambda rows: self._count(rows, caller))
             if isinstance(tried, Refused):
                 return tried
-            sealed = await self._judged(seat, caller, held.kept, wish, tried)
+            async with self._throttle.judging(self._work, tried):
+                sealed = await self._judged(seat, caller, held.kept, wish)
         if isinstance(sealed, Refused):
             return sealed
         recorded = await self._work(lambda rows: self._record(rows, caller, held, sealed, wish, tried))
@@ -133,15 +134,11 @@ class ChangePassword:
     def _count(self, rows: Rows, caller: Caller) -> Try | Refused:
         return self._throttle.password(rows, "", caller.uid, caller.client, caller.login_client)
 
-    async def _judged(self, seat: Seat, caller: Caller, kept: Kept, wish: NewPassword, tried: Try) -> bytes | Refused:
+    async def _judged(self, seat: Seat, caller: Caller, kept: Kept, wish: NewPassword) -> bytes | Refused:
         """Return the sealed hash of the new password, if the current one is right."""
-        try:
-            if not (await self._hashing.check(seat, wish.current, kept)).right:
-                return Refused(why=Why.CURRENT_WRONG, pointer="/current")
-            return await self._hashing.sealed(seat, wish.new, caller.uid, wish.uid)
-        except Overloaded:
-            await self._work(lambda rows: self._throttle.withdrawn(rows, tried))
-            raise
+        if not (await self._hashing.check(seat, wish.current, kept)).right:
+            return Refused(why=Why.CURRENT_WRONG, pointer="/current")
+        return await self._hashing.sealed(seat, wish.new, caller.uid, wish.uid)
 
     def _record(
         self, rows: Rows, caller: Caller, held: store.StoredPassword, sealed: bytes, wish: NewPassword, tried: Try

@@ -50,7 +50,10 @@ class AnswerChallenge:
             seen = await self._work(lambda rows: self._gather(rows, challenge, client, seat))
             if isinstance(seen, Refused):
                 return seen
-            good = await self._judge(seat, seen.held, code)
+            async with self._throttle.judging(
+                self._work, seen.tried, also=lambda rows: store.give_try_back(rows, challenge)
+            ):
+                good = await self._judge(seat, seen.held, code)
         if good is None:
             return Refused(why=Why.WRONG_LOGIN_CODE)
         tokens = await self._work(lambda rows: self._record(rows, challenge, good, seen.tried, client))

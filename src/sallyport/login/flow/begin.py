@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from sallyport.authenticators.codes import parse_backup_code
 from sallyport.authenticators.password import store as passwords
-from sallyport.authenticators.password.hashing import Checked, Hashing, Kept
+from sallyport.authenticators.password.hashing import Hashing, Kept
 from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import SECOND, Clock
 from sallyport.kernel.hashpool import Seat
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Randomness
 from sallyport.kernel.opaque import CHALLENGE, digest_of, new_token
-from sallyport.kernel.outcomes import Granted, Overloaded, Refused, Tokens, Why
+from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
 from sallyport.login import store
 from sallyport.login.flow.codes import CodeJudge, GoodCode, Held, held_by
 from sallyport.login.rules import CHALLENGE_LIFETIME, Identifier
@@ -87,7 +87,8 @@ class BeginLogin:
             if isinstance(seen, Refused):
                 return seen
             held = seen.candidate.usable if seen.candidate else None
-            checked = await self._check(seat, password, held, seen.tried)
+            async with self._throttle.judging(self._work, seen.tried):
+                checked = await self._hashing.check(seat, password, held)
         if seen.candidate is None:
             return WRONG
         if not checked.right or held is None:
@@ -104,13 +105,6 @@ class BeginLogin:
             return tried
         seat.demand(known=tried.known)
         return _Seen(candidate=candidate, tried=tried)
-
-    async def _check(self, seat: Seat, password: Hidden[str], held: Kept | None, tried: Try) -> Checked:
-        try:
-            return await self._hashing.check(seat, password, held)
-        except Overloaded:
-            await self._work(lambda rows: self._throttle.withdrawn(rows, tried))
-            raise
 
     def _record(self, rows: Rows, proven: _Proven, client: Client) -> Tokens | Challenged | Refused:
         now, seen = self._clock.now(), proven.candidate
@@ -137,7 +131,8 @@ class BeginLogin:
             if isinstance(gathered, Refused):
                 return WRONG  # 429 at this point would tell that there is a user with MFA
             held, second = gathered
-            good = await self._judge(seat, held, code)
+            async with self._throttle.judging(self._work, second):
+                good = await self._judge(seat, held, code)
         if good is None:
             return WRONG
         tokens = await self._work(lambda rows: self._record_code(rows, good, (first, second), client))

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from sallyport.authenticators.codes import Code
 from sallyport.authenticators.password import store as passwords
-from sallyport.authenticators.password.hashing import Checked, Hashing
+from sallyport.authenticators.password.hashing import Hashing
 from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.hashpool import Seat
 from sallyport.kernel.hidden import Hidden
-from sallyport.kernel.outcomes import Granted, Overloaded, Refused, Tokens, Why
+from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
 from sallyport.login.flow.begin import WRONG
 from sallyport.login.flow.codes import CodeJudge, GoodCode, Held, held_by
 from sallyport.sessions.flow.keeper import SessionKeeper
@@ -62,7 +62,8 @@ class Elevate:
             seen = await self._work(lambda rows: self._gather(rows, caller))
             if isinstance(seen, Refused):
                 return seen
-            checked = await self._check(seat, password, seen)
+            async with self._throttle.judging(self._work, seen.tried):
+                checked = await self._hashing.check(seat, password, seen.password.kept if seen.password else None)
             if not checked.right or seen.password is None:
                 return WRONG
             good = await self._code(seat, caller, code, seen.tried) if code and caller.mfa else None
@@ -77,18 +78,12 @@ class Elevate:
         tried = self._throttle.password(rows, "", caller.uid, caller.client, caller.login_client)
         return tried if isinstance(tried, Refused) else _Seen(password=passwords.of_user(rows, caller.uid), tried=tried)
 
-    async def _check(self, seat: Seat, password: Hidden[str], seen: _Seen) -> Checked:
-        try:
-            return await self._hashing.check(seat, password, seen.password.kept if seen.password else None)
-        except Overloaded:
-            await self._work(lambda rows: self._throttle.withdrawn(rows, seen.tried))
-            raise
-
     async def _code(self, seat: Seat, caller: Caller, code: Code, password: Try) -> tuple[GoodCode, Try] | Refused:
         door = await self._work(lambda rows: self._second_door(rows, caller, password))
         if isinstance(door, Refused):
             return door
-        good = await self._judge(seat, door.held, code)
+        async with self._throttle.judging(self._work, door.tried):
+            good = await self._judge(seat, door.held, code)
         return (good, door.tried) if good else Refused(why=Why.WRONG_LOGIN_CODE)
 
     def _second_door(self, rows: Rows, caller: Caller, password: Try) -> _SecondDoor | Refused:

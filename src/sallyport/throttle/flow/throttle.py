@@ -1,15 +1,16 @@
 """Counting tries before they are judged, inside the units of the flows that judge them."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
 
 from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import SECOND, Clock
-from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.outcomes import Overloaded, Refused, Why
 from sallyport.kernel.vault import Vault
-from sallyport.store.work import Rows
+from sallyport.store.work import Rows, Unit, Work
 from sallyport.throttle import store
 from sallyport.throttle.flow.known_clients import KnownClients
 from sallyport.throttle.rules import (
@@ -39,6 +40,9 @@ SwitchOff = Callable[[Rows, str, int], None]
 """Lets no code of a user's TOTP authenticators be good any more; they live on a higher floor."""
 
 _WINDOWS: Final[dict[Lane, tuple[Window, ...]]] = {Lane.SECOND_FACTOR: SECOND_FACTOR, Lane.ADDRESS: ADDRESS}
+
+
+def _nothing(_rows: Rows) -> None: ...
 
 
 class Try(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,10 +118,14 @@ class Throttle:
         if tried.address:
             self._uncount(rows, tried.address, tried)
 
-    def withdrawn(self, rows: Rows, tried: Try) -> None:
-        """Take back a try that was not judged after all."""
-        for subject in (*tried.counted, *([tried.address] if tried.address else [])):
-            self._uncount(rows, subject, tried)
+    @asynccontextmanager
+    async def judging(self, work: Work, tried: Try, *, also: Unit[None] = _nothing) -> AsyncIterator[None]:
+        """Take a try back, and do what else is to be done, where it comes to no judgement: nobody guessed."""
+        try:
+            yield
+        except Overloaded:
+            await work(lambda rows: self._withdraw(rows, tried, also))
+            raise
 
     def forget(self, rows: Rows, user: str, lane: Lane) -> None:
         """Forget what was counted of an authenticator that is no more."""
@@ -129,6 +137,11 @@ class Throttle:
             store.forget(rows, Subject(key=digest.hex(), lane=Lane.CLIENT))
         for lane in (Lane.PASSWORD, Lane.SECOND_FACTOR):
             self.forget(rows, user, lane)
+
+    def _withdraw(self, rows: Rows, tried: Try, also: Unit[None]) -> None:
+        also(rows)
+        for subject in (*tried.counted, *([tried.address] if tried.address else [])):
+            self._uncount(rows, subject, tried)
 
     def _try(
         self,
