@@ -15,7 +15,7 @@ ADD = Sql(
     """INSERT INTO throttles (subject, lane, in_a_row, last_at, recent, refused_at, cleared_at, expires_at)
        VALUES (:subject, :lane, :in_a_row, :last_at, :recent, :refused_at, :cleared_at, :expires_at)
        ON CONFLICT (subject, lane) DO UPDATE
-       SET in_a_row = throttles.in_a_row + 1, last_at = excluded.last_at, recent = throttles.recent || excluded.recent,
+       SET in_a_row = throttles.in_a_row + 1, last_at = excluded.last_at, recent = excluded.recent,
            expires_at = excluded.expires_at"""
 )
 FIND = Sql(
