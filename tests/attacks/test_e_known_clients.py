@@ -192,6 +192,20 @@ async def test_one_known_by_the_password_is_known_by_the_code_after_a_full_login
     assert await fetch(world, "SELECT proven FROM known_clients") == [("pwd otp",)]
 
 
+async def test_an_owner_who_waits_becomes_known_by_a_mailed_link(world: World) -> None:
+    """The mail comes with recovery; the token in its link, and what it is good for, are here."""
+    victim = await world.enrolled("victim")
+    assert victim.phone
+    world.clock.advance(30)
+    await use_up(victim, 5)
+    await guess(world, "victim", 5)
+    throttled(await world.password("victim", PASSWORD))
+    token = await world.service.work(lambda rows: world.service.clients.invite(rows, victim.uid))
+    client = token.reveal()
+    refused(await world.call("GET", "/users/me", headers=bearer(client)), 401, "invalid_token")
+    assert (await code(world, client, victim.phone.code())).json()["client"] == client
+
+
 async def test_a_known_client_stays_known_by_the_same_token(world: World) -> None:
     victim = await world.register("victim")
     client = await known(victim)

@@ -21,6 +21,7 @@ _RANDOM_BYTES: Final = 32
 _TAG_BYTES: Final = 8
 _SWEPT_AT_ONCE: Final = 500
 _CODE: Final = "otp"
+_MAIL: Final = "mail"
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +29,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
     digest: bytes
     with_code: bool
-    """Whether it got through the second door, too."""
+    """Whether it got through the second door, too, or was let in by a mail: no thief of the password has done that."""
 
 
 class KnownClients:
@@ -43,11 +44,11 @@ class KnownClients:
         """Return what a client is known by: the token that it shows, or the one that its session was opened with."""
         digest = digest_of(client.token) if client.token else login_client
         proven = store.clients(rows, user).get(digest) if digest else None
-        return None if digest is None or proven is None else Known(digest=digest, with_code=_CODE in proven.split())
+        return None if digest is None or proven is None else Known(digest=digest, with_code=_beyond_a_password(proven))
 
     def any_with_code(self, rows: Rows, user: str) -> bool:
         """Tell whether any client of a user ever got through the second door."""
-        return any(_CODE in proven.split() for proven in store.clients(rows, user).values())
+        return any(map(_beyond_a_password, store.clients(rows, user).values()))
 
     def remember(self, rows: Rows, user: str, proven: tuple[str, ...], client: Client) -> Hidden[str]:
         """Make a client known that has fully logged in; returns its token, the same as long as it is known."""
@@ -60,6 +61,12 @@ class KnownClients:
         # A token that somebody else brought here is never taken over: it might be a stranger's.
         token = self._new_token()
         store.add_client(rows, user, digest_of(token), " ".join(proven), now)
+        return token
+
+    def invite(self, rows: Rows, user: str) -> Hidden[str]:
+        """Return a client token for a link that is mailed to a user who waits: it opens nothing but a lane of tries."""
+        token = self._new_token()
+        store.add_client(rows, user, digest_of(token), _MAIL, self._clock.now())
         return token
 
     def is_genuine(self, token: Hidden[str] | None) -> bool:
@@ -76,6 +83,10 @@ class KnownClients:
 
     def _tag(self, key_id: str, bits: bytes) -> bytes:
         return self._vault.peppered(key_id, "client token", bits)[:_TAG_BYTES]
+
+
+def _beyond_a_password(proven: str) -> bool:
+    return not {_CODE, _MAIL}.isdisjoint(proven.split())
 
 
 class SweepThrottles:
