@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 ONLY_BINARY ?= --only-binary :all:
 PIP_INSTALL = $(PIP) install -qq --require-hashes $(ONLY_BINARY)
 ARGS ?=
+KILLS ?= 200
 
 # `make lock` keeps the pins that still fit. `make lock ARGS=--upgrade` moves all of them; for a security
 # fix younger than a week: `make lock ARGS="--upgrade-package NAME" LOCK_AGE="0 days"`.
@@ -25,7 +26,7 @@ PROJECT := $(VENV)/.project
 DEV := $(VENV)/.dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve demo test check format bench native lock clean
+.PHONY: help install serve demo test torture check format bench native lock clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -41,6 +42,9 @@ demo: $(PROJECT) ## Watch the whole MFA journey on a temporary database
 test: $(PROJECT) $(DEV) ## Run all tests (ARGS="--no-cov -k word" selects; NO_APT=1 forbids installing Debian tools)
 	@sh scripts/debian-tools.sh
 	@$(BIN)/pytest -n 2 --cov=sallyport $(ARGS)
+
+torture: $(PROJECT) $(DEV) ## Kill the server 200 times and look for what it lost (KILLS=1000 for more)
+	@SALLYPORT_TEST_KILLS=$(KILLS) $(BIN)/pytest -s --no-cov tests/crash $(ARGS)
 
 check: $(PROJECT) $(DEV) ## Lint, format, types, import rules
 	$(BIN)/ruff check
