@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import cores, report
+from bench import cores, flood, report, tells
 from bench.measures import MEASURES, Measure, Sample
+from bench.scenario import Finding, Scenario
 from bench.stage import FULL, QUICK, Size, Stage
 
 _NOISE = 0.05
 """Share of a core in the hands of strangers from which on a round is measured again."""
+_SCENARIOS = (Scenario(name="tells", play=tells.play), Scenario(name="flood", play=flood.play))
+"""They take minutes, so they run only when they are named."""
 _OUT = Path(__file__).parent / "out" / "bench.json"
 
 
@@ -21,17 +24,22 @@ def main() -> int:
     """Measure, print, write; exit status 1 if a bar is not met."""
     wanted = _arguments()
     chosen = [measure for measure in MEASURES if not wanted.only or measure.name in wanted.only]
+    scenarios = [scenario for scenario in _SCENARIOS if wanted.only and scenario.name in wanted.only]
     size = QUICK if wanted.quick else FULL
     cores.stay_on_load_core()
     _tell(f"{len(chosen)} measures, {size.rounds} rounds" + (", ONE CORE for load and server" if cores.SHARED else ""))
     begun = time.perf_counter()
-    rows = [report.row(measure, samples, size) for measure, samples in _measured(chosen, size)]
-    found = report.document(rows, size.rounds, time.perf_counter() - begun)
+    rows = [report.row(measure, samples, size) for measure, samples in _measured(chosen, size)] if chosen else []
+    findings = {scenario.name: _played(scenario, size) for scenario in scenarios}
+    found = report.document(rows, size.rounds, time.perf_counter() - begun) | {
+        "scenarios": {name: finding.data for name, finding in findings.items()}
+    }
     wanted.out.parent.mkdir(parents=True, exist_ok=True)
     wanted.out.write_text(json.dumps(found, indent=2) + "\n")
-    print(json.dumps(found, indent=2) if wanted.json else report.table(rows))
+    tables = [report.table(rows)] if rows else []
+    print(json.dumps(found, indent=2) if wanted.json else "\n\n".join([*tables, *map(str, findings.values())]))
     _tell(f"{found['seconds']} s; all of it as JSON: {wanted.out}")
-    return 0 if all(row.ok for row in rows) else 1
+    return 0 if all(row.ok for row in rows) and all(finding.ok for finding in findings.values()) else 1
 
 
 def _measured(chosen: list[Measure], size: Size) -> list[tuple[Measure, list[Sample]]]:
@@ -50,6 +58,13 @@ def _measured(chosen: list[Measure], size: Size) -> list[tuple[Measure, list[Sam
         finally:
             stage.close()
     return [(measure, samples[measure.name]) for measure in chosen]
+
+
+def _played(scenario: Scenario, size: Size) -> Finding:
+    watch = cores.Watch()
+    finding = scenario.play(size)
+    _tell(f"{scenario.name}: strangers took {watch.strangers():.2f} of a core")
+    return finding
 
 
 class Patience:
@@ -74,7 +89,7 @@ def _watched(measure: Measure, stage: Stage) -> Sample:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    names = [measure.name for measure in MEASURES]
+    names = [*(measure.name for measure in MEASURES), *(scenario.name for scenario in _SCENARIOS)]
     parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds, and 5,000 users for 100,000")
     parser.add_argument("--only", action="append", choices=names, help="measure this alone; may be given again")
     parser.add_argument("--json", action="store_true", help="print JSON for the table")

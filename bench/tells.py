@@ -1,0 +1,238 @@
+"""`tells`: whether an answer says by its bytes or its time what was wrong with a login.
+
+Samples of all kinds are taken in random order on one connection, one after the other, so that whatever the machine
+does meanwhile meets all kinds alike. The server has a core of its own.
+"""
+
+import asyncio
+import base64
+import re
+import socket
+import statistics
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from bench.load import request
+from bench.people import PASSWORD, Person, Town, environ_of, service_in
+from bench.scenario import Bar, Finding
+from bench.server import Server
+from bench.stage import QUICK, Size
+from sallyport.store.work import Rows, Sql
+
+_REFERENCE: Final = "wrong password"
+_SAMPLES: Final = 300
+_QUICK_SAMPLES: Final = 60
+_EACH: Final = 40
+"""People of a kind: no kind is one row that is always in the cache."""
+_WARM_UP: Final = 40
+_PERCENT: Final = 2.0
+_MILLISECOND: Final = 1.0
+_TRIES: Final = 12
+_OWN: Final = re.compile(rb'(?im)^(?:date|x-request-id): .*?\r\n|(?<="requestId":")[^"]+')
+"""What two answers may differ in."""
+_DISABLE: Final = Sql("UPDATE users SET disabled_at = :now WHERE id = :user")
+_FORGET: Final = Sql("DELETE FROM passwords WHERE user_id = :user")
+_random: Final = SystemRandom()
+
+Ask = Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What was measured of one kind of login."""
+
+    name: str
+    seconds: list[float]
+    faces: set[bytes]
+    """The different answers, without what may differ."""
+
+    @property
+    def median(self) -> float:
+        """The median in milliseconds."""
+        return statistics.median(self.seconds) * 1e3
+
+
+def play(size: Size) -> Finding:
+    """Measure the 401s without the throttle, then the 429s with it."""
+    samples = _QUICK_SAMPLES if size == QUICK else _SAMPLES
+    with TemporaryDirectory(prefix="sallyport-tells-") as name:
+        directory = Path(name)
+        asks = _settled(directory)
+        with _serving(directory, "off") as server:
+            refused = _sampled(server.port, asks, samples)
+        with _serving(directory, "on") as server:
+            held_back = _held_back(server.port, samples)
+    kinds = refused | held_back
+    reference, held = refused[_REFERENCE], held_back.get("429, known name")
+    table = [_table(reference, list(refused.values()))]
+    bars = _bars(reference, list(refused.values()), 401)
+    if held:
+        table.append(_table(held, list(held_back.values())))
+        bars += _bars(held, list(held_back.values()), 429)
+    else:
+        table.append("\nNobody was throttled: the 429s were not measured.")
+    data = {kind.name: {"p50_ms": kind.median, "samples": len(kind.seconds)} for kind in kinds.values()}
+    return Finding(table="\n".join(table), bars=bars, data=data)
+
+
+def auc(ours: list[float], theirs: list[float]) -> float:
+    """Return how likely a sample of ours is above one of theirs: 0.5 tells nothing, 0 and 1 tell all.
+
+    The U of Mann and Whitney over the product of the sizes; equal values share their ranks.
+    """
+    ranked = sorted([(value, 0) for value in theirs] + [(value, 1) for value in ours])
+    total, at = 0.0, 0
+    while at < len(ranked):
+        end = at
+        while end < len(ranked) and ranked[end][0] == ranked[at][0]:
+            end += 1
+        total += (at + end + 1) / 2 * sum(side for _, side in ranked[at:end])
+        at = end
+    return (total - len(ours) * (len(ours) + 1) / 2) / (len(ours) * len(theirs))
+
+
+class Line:
+    """One connection that waits for each answer."""
+
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(address, 0))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, wanted: bytes) -> tuple[float, bytes]:
+        """Return the seconds that an answer took, and the answer."""
+        begun = time.perf_counter()
+        self._socket.sendall(wanted)
+        answer = self._socket.recv(65_536)
+        while not _is_whole(answer):
+            answer += self._socket.recv(65_536)
+        return time.perf_counter() - begun, answer
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
+def _is_whole(answer: bytes) -> bool:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    return bool(end and length) and len(body) >= int(length[1] if length else 0)
+
+
+def _settled(directory: Path) -> dict[str, Ask]:
+    """Write people of every kind; returns how to ask as one of each kind."""
+    service = service_in(directory)
+    town = Town(service)
+
+    async def settle() -> list[list[Person]]:
+        groups = [await town.settle(_EACH, mfa=at == 3, first=at * _EACH) for at in range(4)]
+        now = service.clock.now()
+
+        def unit(rows: Rows) -> None:
+            for person in groups[1]:
+                rows.change(_DISABLE, user=person.uid, now=now)
+            for person in groups[2]:
+                rows.change(_FORGET, user=person.uid)
+
+        await service.work(unit)
+        return groups
+
+    plain, disabled, bare, careful = asyncio.run(settle())
+    service.close()
+    wrong = "not " + PASSWORD
+    return {
+        _REFERENCE: lambda: _basic(_random.choice(plain).name, wrong),
+        "wrong password, by uid": lambda: _basic(_random.choice(plain).uid, wrong),
+        "wrong password, with MFA": lambda: _basic(_random.choice(careful).name, wrong),
+        "unknown name": lambda: _basic(f"nobody{_random.randrange(10**6)}", wrong),
+        "unknown address": lambda: _basic(f"nobody{_random.randrange(10**6)}@example.org", wrong),
+        "unknown uid": lambda: _basic(str(uuid.uuid4()), wrong),
+        "no password": lambda: _basic(_random.choice(bare).name, wrong),
+        "disabled, wrong password": lambda: _basic(_random.choice(disabled).name, wrong),
+        "disabled, right password": lambda: _basic(_random.choice(disabled).name, PASSWORD),
+    }
+
+
+def _basic(identifier: str, password: str) -> bytes:
+    value = base64.b64encode(f"{identifier}:{password}".encode()).decode()
+    return request("GET", "/auth/password", {"authorization": f"Basic {value}"})
+
+
+def _held_back(port: int, samples: int) -> dict[str, Kind]:
+    """Use up the tries of some names, known and not; then measure the refusals that judge nothing."""
+    people = {
+        "429, known name": [f"person{at}" for at in range(5)],
+        "429, unknown name": [f"nobody{at}" for at in range(5)],
+    }
+    for at, name in enumerate(name for names in people.values() for name in names):
+        line = Line(port, f"127.0.2.{at + 1}")  # an address has a budget too
+        answers = [line.ask(_basic(name, "not " + PASSWORD))[1] for _ in range(_TRIES)]
+        line.close()
+        if not answers[-1].startswith(b"HTTP/1.1 429"):
+            return {}
+    asks: dict[str, Ask] = {
+        kind: lambda names=names: _basic(_random.choice(names), "not " + PASSWORD)  # type: ignore[misc]  # bound now
+        for kind, names in people.items()
+    }
+    return _sampled(port, asks, samples)
+
+
+def _sampled(port: int, asks: dict[str, Ask], samples: int) -> dict[str, Kind]:
+    kinds = {name: Kind(name=name, seconds=[], faces=set()) for name in asks}
+    line = Line(port)
+    for _ in range(_WARM_UP):
+        line.ask(asks[_random.choice(list(asks))]())
+    order = [name for name in asks for _ in range(samples)]
+    _random.shuffle(order)
+    for name in order:
+        seconds, answer = line.ask(asks[name]())
+        kinds[name].seconds.append(seconds)
+        kinds[name].faces.add(_OWN.sub(b"", answer))
+    line.close()
+    return kinds
+
+
+def _bars(reference: Kind, kinds: list[Kind], status: int) -> list[Bar]:
+    faces = set[bytes]().union(*(kind.faces for kind in kinds))
+    wrong = [face for face in faces if not face.startswith(b"HTTP/1.1 %d" % status)]
+    # Two percent or a millisecond, whichever allows more: the difference in units of what is allowed.
+    allowed = max(reference.median * _PERCENT / 100, _MILLISECOND)
+    worst = max(kinds, key=lambda kind: abs(kind.median - reference.median))
+    return [
+        Bar(what=f"different {status}s", found=len(faces), limit=1, unit="faces"),
+        Bar(what=f"answers that are not {status}", found=len(wrong), limit=0, unit="faces"),
+        Bar(
+            what=f"medians of {status}s apart, at most ({worst.name})",
+            found=abs(worst.median - reference.median),
+            limit=round(allowed, 2),
+            unit="ms",
+        ),
+    ]
+
+
+def _table(reference: Kind, kinds: list[Kind]) -> str:
+    lines = ["| kind | median | apart | apart | AUC | same bytes |", "|---|---:|---:|---:|---:|---|"]
+    for kind in kinds:
+        apart = kind.median - reference.median
+        likely = auc(kind.seconds, reference.seconds)
+        same = "yes" if kind.faces == reference.faces else "NO"
+        percent = apart / reference.median * 100
+        lines.append(
+            f"| {kind.name} | {kind.median:.3f} ms | {apart:+.3f} ms | {percent:+.2f} % | {likely:.2f} | {same} |"
+        )
+    return "\n".join(lines)
+
+
+@contextmanager
+def _serving(directory: Path, throttle: str) -> Iterator[Server]:
+    server = Server("sallyport", {**environ_of(directory), "SALLYPORT_THROTTLE": throttle})
+    try:
+        yield server
+    finally:
+        server.stop()
