@@ -35,8 +35,8 @@ _WARM_UP: Final = 40
 _PERCENT: Final = 2.0
 _MILLISECOND: Final = 1.0
 _TRIES: Final = 12
-_OWN: Final = re.compile(rb'(?im)^(?:date|x-request-id): .*?\r\n|(?<="requestId":")[^"]+')
-"""What two answers may differ in."""
+_OWN: Final = re.compile(rb'(?im)^(?:date|x-request-id): .*?\r\n|(?<="requestId":")[^"]+|(?<=^retry-after: )\d+')
+"""What two answers may differ in. The seconds of a wait run down while all kinds are sampled."""
 _DISABLE: Final = Sql("UPDATE users SET disabled_at = :now WHERE id = :user")
 _FORGET: Final = Sql("DELETE FROM passwords WHERE user_id = :user")
 _random: Final = SystemRandom()
@@ -170,7 +170,8 @@ def _held_back(port: int, samples: int) -> dict[str, Kind]:
         "429, known name": [f"person{at}" for at in range(5)],
         "429, unknown name": [f"nobody{at}" for at in range(5)],
     }
-    for at, name in enumerate(name for names in people.values() for name in names):
+    in_turns = [name for names in zip(*people.values(), strict=True) for name in names]
+    for at, name in enumerate(in_turns):
         line = Line(port, f"127.0.2.{at + 1}")  # an address has a budget too
         answers = [line.ask(_basic(name, "not " + PASSWORD))[1] for _ in range(_TRIES)]
         line.close()

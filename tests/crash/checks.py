@@ -32,10 +32,11 @@ class Checker(Client):
 
     async def glance(self, person: Person) -> None:
         """Check no more than that somebody of an earlier round is still there, or still gone."""
-        if person.gone:
+        if person.gone and person.failures < MOST_TRIES - 1:
             await self._refused(person, await self._password(person, person.password), "invalid_credentials")
-        elif person.uid and not person.guessed and not person.wrong_passwords:
+        elif person.uid and not person.gone and not person.guessed and not person.wrong_passwords:
             demand(person, await self._password(person, person.password), 200)
+        person.touched = False
 
     async def _resolve(self, person: Person) -> None:
         """Find out whether what was in doubt has happened."""

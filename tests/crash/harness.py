@@ -135,17 +135,19 @@ class Harness:
         self._data = folder / "data"
         self._data.mkdir()
         self._round = 0
+        self._processes: list[Process] = []
 
     async def run(self, kills: int) -> Report:
         """Kill so many times. Raises `AssertionError` for the first fact that does not hold."""
-        server = await self._started()
         try:
+            server = await self._started()
             self.report.throttled = await self._counts_passwords(server)
             for turn in range(kills):
                 self._round += 1
                 server = await self._one_turn(server, TURNS[turn % len(TURNS)])
         finally:
-            server.bury()
+            for started in self._processes:
+                started.bury()
             self._journal.close()
         self.report.acknowledged, self.report.doubts = self._journal.acknowledged, self._journal.doubts
         self.report.people = len(self._journal.people)
@@ -223,8 +225,13 @@ class Harness:
                 line.close()
 
     async def _start_killed(self, folder: Path, longest: float) -> None:
+        """Kill a start: after some time, or as soon as its files have changed some times: there it is tender."""
+        after, changes = self._random.uniform(0.0, longest), self._random.choice((0, self._random.randrange(1, 30)))
         starting = Process(folder)
-        await asyncio.sleep(self._random.uniform(0.0, longest))
+        if changes:
+            await _changed(folder, changes, starting.begun + longest)
+        else:
+            await asyncio.sleep(after)
         starting.bury()
 
     async def _first_start_killed(self) -> None:
@@ -244,13 +251,9 @@ class Harness:
                 server.bury()
 
     async def _started(self) -> Process:
-        server = Process(self._data)
-        try:
-            self.report.starts.append(await server.ready())
-        except BaseException:
-            server.bury()
-            raise
-        return server
+        self._processes = [Process(self._data)]
+        self.report.starts.append(await self._processes[0].ready())
+        return self._processes[0]
 
     async def _counts_passwords(self, server: Process) -> bool:
         """Find out whether the sixth wrong password is refused at all in this version."""
@@ -280,3 +283,20 @@ class Harness:
             with closing(sqlite3.connect(Path(copy) / "sallyport.db")) as connection:
                 assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
                 assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+async def _changed(folder: Path, times: int, deadline: float) -> None:
+    """Wait until the names or sizes of the files in a folder have changed so many times."""
+    seen = _sizes(folder)
+    while times and time.monotonic() < deadline:
+        await asyncio.sleep(0)
+        if (now := _sizes(folder)) != seen:
+            seen, times = now, times - 1
+
+
+def _sizes(folder: Path) -> set[tuple[str, int]]:
+    found = set[tuple[str, int]]()
+    for path in (*folder.glob("sallyport.db*"), *folder.glob("keys/*"), *folder.glob("keys/.*")):
+        with suppress(FileNotFoundError):
+            found.add((path.name, path.stat().st_size))
+    return found
