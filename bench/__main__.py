@@ -63,7 +63,9 @@ def _measured(chosen: list[Measure], size: Size) -> list[tuple[Measure, list[Sam
 def _played(scenario: Scenario, size: Size) -> Finding:
     watch = cores.Watch()
     finding = scenario.play(size)
-    _tell(f"{scenario.name}: strangers took {watch.strangers():.2f} of a core")
+    finding.data["strangers"] = taken = watch.strangers()
+    noisy = ": NOISY, it says little" if taken > report.NOISY else ""
+    _tell(f"{scenario.name}: strangers took {taken:.2f} of a core{noisy}")
     return finding
 
 

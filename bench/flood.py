@@ -27,6 +27,8 @@ _PROBES_A_SECOND: Final = 20.0
 _OWNERS: Final = 60
 """People who have logged in before: they refresh, and show that they are known."""
 _OWNERS_A_SECOND: Final = 2.0
+_QUIET_LOGINS_A_SECOND: Final = 10.0
+_QUIET_SECONDS: Final = 3.0
 _MOST_CONNECTIONS: Final = 800
 _HASH_MEGABYTES: Final = 19.0
 _SLOTS: Final = 1
@@ -60,7 +62,7 @@ class Flooded:
     owners_let_in: float | None
     """Share of the known clients' logins that were granted; None where nobody can be known."""
     memory: tuple[float, float, float]
-    """Before, at most, and two seconds after."""
+    """Before, at most, and some seconds after."""
     after: Quiet
     """A second after the last request."""
 
@@ -101,7 +103,7 @@ class Scene:
 
     async def quiet(self, seconds: float) -> Quiet:
         """Probe, and log in now and then."""
-        logins = OpenLoop(self.port, self._login, 5.0, addresses=_ADDRESSES, most=4)
+        logins = OpenLoop(self.port, self._login, _QUIET_LOGINS_A_SECOND, addresses=_ADDRESSES, most=4)
         heard = await self._together([*self._probes(), logins], seconds)
         p50 = [percentile(one.of(200), 50) * 1e3 for one in heard]
         return Quiet(login_p50=p50[-1], probe_p50=dict(zip(_PROBES, p50, strict=False)))
@@ -117,7 +119,7 @@ class Scene:
         *probes, owners, flood = await self._together(loops, seconds)
         watch.cancel()
         await asyncio.sleep(1)
-        after = await self.quiet(1)
+        after = await self.quiet(_QUIET_SECONDS)
         accepted, refused = flood.of(200), flood.of(503, 429)
         known = bool(self.owners[0].client)
         return Flooded(
@@ -183,7 +185,7 @@ def play(size: Size) -> Finding:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, _served(runner) as scene:
         runner.run(scene.saturate(2))  # warms up: the first round is not measured
         saturated = runner.run(scene.saturate(min(seconds, 15)))
-        before = runner.run(scene.quiet(min(seconds, 10) / 2))
+        before = runner.run(scene.quiet(_QUIET_SECONDS))
         floods = [runner.run(scene.flood(times, saturated, seconds)) for times in _TIMES]
     bars = [bar for flood in floods for bar in _bars(flood, before)]
     data: dict[str, Any] = {

@@ -11,7 +11,8 @@ from bench import cores
 from bench.measures import Measure, Sample
 from bench.stage import Size
 
-_NOISY = 0.1
+NOISY = 0.1
+"""Share of a core in the hands of strangers from which on a figure says little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def row(measure: Measure, samples: list[Sample], size: Size) -> Row:
         bar=measure.bar,
         at_least=measure.at_least,
         ok=measure.holds(value if ratio is None else ratio),
-        noisy=measure.timed and strangers > _NOISY,
+        noisy=measure.timed and strangers > NOISY,
         worst=min(figures) if measure.at_least else max(figures),
         strangers=strangers,
         parts={name: statistics.median(sample.parts[name] for sample in samples) for name in samples[0].parts},

@@ -1,7 +1,8 @@
 """`tells`: whether an answer says by its bytes or its time what was wrong with a login.
 
-Samples of all kinds are taken in random order on one connection, one after the other, so that whatever the machine
-does meanwhile meets all kinds alike. The server has a core of its own.
+Samples of all kinds are taken in random order, one after the other, so that whatever the machine does meanwhile meets
+all kinds alike. The server has a core of its own, and the throttle is on: no name is tried more often than it allows,
+and the requests come from as many addresses as that takes.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from random import SystemRandom
 from tempfile import TemporaryDirectory
@@ -27,10 +29,13 @@ from bench.stage import QUICK, Size
 from sallyport.store.work import Rows, Sql
 
 _REFERENCE: Final = "wrong password"
+_HELD: Final = "429, known name"
 _SAMPLES: Final = 300
 _QUICK_SAMPLES: Final = 60
-_EACH: Final = 40
-"""People of a kind: no kind is one row that is always in the cache."""
+_TRIES_EACH: Final = 4
+"""How often a name is tried, one that nobody has too: the throttle lets five pass."""
+_TRIES_AN_ADDRESS: Final = 90
+"""The throttle lets a hundred pass."""
 _WARM_UP: Final = 40
 _PERCENT: Final = 2.0
 _MILLISECOND: Final = 1.0
@@ -60,26 +65,23 @@ class Kind:
 
 
 def play(size: Size) -> Finding:
-    """Measure the 401s without the throttle, then the 429s with it."""
+    """Measure the 401s, then the 429s."""
     samples = _QUICK_SAMPLES if size == QUICK else _SAMPLES
     with TemporaryDirectory(prefix="sallyport-tells-") as name:
         directory = Path(name)
-        asks = _settled(directory)
-        with _serving(directory, "off") as server:
+        asks = _settled(directory, samples // _TRIES_EACH + _WARM_UP)
+        with _serving(directory) as server:
             refused = _sampled(server.port, asks, samples)
-        with _serving(directory, "on") as server:
             held_back = _held_back(server.port, samples)
-    kinds = refused | held_back
-    reference, held = refused[_REFERENCE], held_back.get("429, known name")
-    table = [_table(reference, list(refused.values()))]
-    bars = _bars(reference, list(refused.values()), 401)
-    if held:
-        table.append(_table(held, list(held_back.values())))
-        bars += _bars(held, list(held_back.values()), 429)
-    else:
-        table.append("\nNobody was throttled: the 429s were not measured.")
-    data = {kind.name: {"p50_ms": kind.median, "samples": len(kind.seconds)} for kind in kinds.values()}
-    return Finding(table="\n".join(table), bars=bars, data=data)
+    reference, held = refused[_REFERENCE], held_back[_HELD]
+    tables = [_table(reference, list(refused.values())), _table(held, list(held_back.values()))]
+    bars = [*_bars(reference, list(refused.values()), 401), *_bars(held, list(held_back.values()), 429)]
+    data = {
+        kind.name: {"p50_ms": kind.median, "auc": auc(kind.seconds, against.seconds), "samples": len(kind.seconds)}
+        for against, kinds in ((reference, refused), (held, held_back))
+        for kind in kinds.values()
+    }
+    return Finding(table="\n\n".join(tables), bars=bars, data=data)
 
 
 def auc(ours: list[float], theirs: list[float]) -> float:
@@ -125,13 +127,14 @@ def _is_whole(answer: bytes) -> bool:
     return bool(end and length) and len(body) >= int(length[1] if length else 0)
 
 
-def _settled(directory: Path) -> dict[str, Ask]:
+def _settled(directory: Path, each: int) -> dict[str, Ask]:
     """Write people of every kind; returns how to ask as one of each kind."""
     service = service_in(directory)
     town = Town(service)
 
     async def settle() -> list[list[Person]]:
-        groups = [await town.settle(_EACH, mfa=at == 3, first=at * _EACH) for at in range(4)]
+        sizes = (2 * each, 2 * each, each, each)
+        groups = [await town.settle(sizes[at], mfa=at == 3, first=at * 10_000) for at in range(4)]
         now = service.clock.now()
 
         def unit(rows: Rows) -> None:
@@ -147,16 +150,22 @@ def _settled(directory: Path) -> dict[str, Ask]:
     service.close()
     wrong = "not " + PASSWORD
     return {
-        _REFERENCE: lambda: _basic(_random.choice(plain).name, wrong),
-        "wrong password, by uid": lambda: _basic(_random.choice(plain).uid, wrong),
-        "wrong password, with MFA": lambda: _basic(_random.choice(careful).name, wrong),
-        "unknown name": lambda: _basic(f"nobody{_random.randrange(10**6)}", wrong),
-        "unknown address": lambda: _basic(f"nobody{_random.randrange(10**6)}@example.org", wrong),
-        "unknown uid": lambda: _basic(str(uuid.uuid4()), wrong),
-        "no password": lambda: _basic(_random.choice(bare).name, wrong),
-        "disabled, wrong password": lambda: _basic(_random.choice(disabled).name, wrong),
-        "disabled, right password": lambda: _basic(_random.choice(disabled).name, PASSWORD),
+        _REFERENCE: _asks([person.name for person in plain[:each]], wrong),
+        "wrong password, by uid": _asks([person.uid for person in plain[each:]], wrong),
+        "wrong password, with MFA": _asks([person.name for person in careful], wrong),
+        "unknown name": _asks([f"nobody{at}" for at in range(each)], wrong),
+        "unknown address": _asks([f"nobody{at}@example.org" for at in range(each)], wrong),
+        "unknown uid": _asks([str(uuid.uuid4()) for _ in range(each)], wrong),
+        "no password": _asks([person.name for person in bare], wrong),
+        "disabled, wrong password": _asks([person.name for person in disabled[:each]], wrong),
+        "disabled, right password": _asks([person.name for person in disabled[each:]], PASSWORD),
     }
+
+
+def _asks(identifiers: list[str], password: str) -> Ask:
+    """Return what asks as each of them in turn: no kind is one row that is always in the cache."""
+    turns = cycle(_random.sample(identifiers, len(identifiers)))
+    return lambda: _basic(next(turns), password)
 
 
 def _basic(identifier: str, password: str) -> bytes:
@@ -167,35 +176,32 @@ def _basic(identifier: str, password: str) -> bytes:
 def _held_back(port: int, samples: int) -> dict[str, Kind]:
     """Use up the tries of some names, known and not; then measure the refusals that judge nothing."""
     people = {
-        "429, known name": [f"person{at}" for at in range(5)],
-        "429, unknown name": [f"nobody{at}" for at in range(5)],
+        _HELD: [f"person{at}" for at in range(5)],
+        "429, unknown name": [f"stranger{at}" for at in range(5)],
     }
+    wrong = "not " + PASSWORD
     in_turns = [name for names in zip(*people.values(), strict=True) for name in names]
     for at, name in enumerate(in_turns):
-        line = Line(port, f"127.0.2.{at + 1}")  # an address has a budget too
-        answers = [line.ask(_basic(name, "not " + PASSWORD))[1] for _ in range(_TRIES)]
+        line = Line(port, f"127.0.2.{at + 1}")
+        for _ in range(_TRIES):
+            line.ask(_basic(name, wrong))
         line.close()
-        if not answers[-1].startswith(b"HTTP/1.1 429"):
-            return {}
-    asks: dict[str, Ask] = {
-        kind: lambda names=names: _basic(_random.choice(names), "not " + PASSWORD)  # type: ignore[misc]  # bound now
-        for kind, names in people.items()
-    }
-    return _sampled(port, asks, samples)
+    return _sampled(port, {kind: _asks(names, wrong) for kind, names in people.items()}, samples)
 
 
 def _sampled(port: int, asks: dict[str, Ask], samples: int) -> dict[str, Kind]:
     kinds = {name: Kind(name=name, seconds=[], faces=set()) for name in asks}
-    line = Line(port)
-    for _ in range(_WARM_UP):
-        line.ask(asks[_random.choice(list(asks))]())
     order = [name for name in asks for _ in range(samples)]
     _random.shuffle(order)
-    for name in order:
-        seconds, answer = line.ask(asks[name]())
-        kinds[name].seconds.append(seconds)
+    warm_up = [name for name in asks for _ in range(_WARM_UP // len(asks))]
+    lines = [Line(port, f"127.0.3.{at + 1}") for at in range(len(warm_up + order) // _TRIES_AN_ADDRESS + 1)]
+    for at, name in enumerate(warm_up + order):
+        seconds, answer = lines[at % len(lines)].ask(asks[name]())
+        if at >= len(warm_up):
+            kinds[name].seconds.append(seconds)
         kinds[name].faces.add(_OWN.sub(b"", answer))
-    line.close()
+    for line in lines:
+        line.close()
     return kinds
 
 
@@ -231,8 +237,8 @@ def _table(reference: Kind, kinds: list[Kind]) -> str:
 
 
 @contextmanager
-def _serving(directory: Path, throttle: str) -> Iterator[Server]:
-    server = Server("sallyport", {**environ_of(directory), "SALLYPORT_THROTTLE": throttle})
+def _serving(directory: Path) -> Iterator[Server]:
+    server = Server("sallyport", {**environ_of(directory), "SALLYPORT_THROTTLE": "on"})
     try:
         yield server
     finally:
