@@ -103,7 +103,7 @@ async def test_only_these_routes_give_tokens(world: World) -> None:
 
 
 async def walk_of_reading(walk: Walk, alice: Person) -> None:
-    for path in ("/healthz", "/readyz", "/openapi.json", "/docs", "/.well-known/jwks.json"):
+    for path in ("/healthz", "/readyz", "/openapi.json", "/docs", "/metrics", "/.well-known/jwks.json"):
         await walk.step(f"GET {path}")
     for path in ("/users", "/users/count", "/users/{id}", "/users/{id}/sessions"):
         await walk.step(f"GET {path}", by=alice)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sallyport.edge.endpoint import Endpoint
 from sallyport.edge.front import Front, request_id_of
 from sallyport.edge.resource import Resource
+from sallyport.edge.witness import Witness
 from sallyport.settings import Settings
 from sallyport.store.work import StorageUnavailableError
 from sallyport.wiring import Service
@@ -58,7 +59,8 @@ def _front(service: Service) -> ASGIApp:
         path: Resource(endpoints, service.gate, settings.trusted_proxies, https=https)
         for path, endpoints in by_path.items()
     }
-    front = Front(resources, https=https)
+    witness = Witness(service.meters.requests, level=settings.log_level, proxies=settings.trusted_proxies)
+    front = Front(resources, witness, https=https)
     return _with_cors(front, settings) if settings.cors_origins else front
 
 

@@ -160,6 +160,14 @@ class Settings:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = _setting(
         "", _networks, "addresses or networks whose `Forwarded` and `X-Forwarded-For` count"
     )
+    metrics: str = _setting(
+        "loopback", _one_of("loopback", "open", "off"), "who reads `/metrics`: this machine itself, everybody, nobody"
+    )
+    log_level: str = _setting(
+        "info",
+        _one_of("debug", "info", "warning"),
+        "`info`: refused authentication and authorization, and faults; `debug`: every request",
+    )
     throttle: bool = _setting(
         "on", _switch, "`off` only for load tests: then nothing but the five tries of a challenge slows down a guesser"
     )

@@ -16,11 +16,13 @@ from sallyport.authenticators.totp import store as totp_store
 from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr, Enroll
 from sallyport.edge.endpoint import Endpoint
 from sallyport.edge.gate import Gate
+from sallyport.edge.metrics import MetricsRoutes
 from sallyport.edge.operation import OperationRoutes
 from sallyport.kernel.clock import DAY, HOUR, Clock, SystemClock
 from sallyport.kernel.hashpool import HashPool
 from sallyport.kernel.ids import Ids, Randomness, system_randomness
 from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, open_rings
+from sallyport.kernel.meters import Meters, of_queue
 from sallyport.kernel.vault import Vault
 from sallyport.login import store as login_store
 from sallyport.login.flow.answer import AnswerChallenge
@@ -70,6 +72,7 @@ class Service:
         self.work = SqliteWork(settings.database_path)
         self.pool = HashPool()
         self.vault = vault
+        self.meters = Meters(*of_queue(self.pool), *self.work.meters, vault.unopened)
         self.hashing = Hashing(self.pool, self.vault, machine.cost, machine.randomness)
         self.keys = keys
         self.mint = Mint(
@@ -89,13 +92,7 @@ class Service:
             hard_stop=settings.profile == "nist",
         )
         self.keeper = self._keeper()
-        self.gate = Gate(
-            tokens=self.mint,
-            sessions=SessionReader(self.work, self.keeper, catalog.has_secret),
-            policy=settings.policy,
-            clock=machine.clock,
-            registration_open=settings.registration == "open",
-        )
+        self.gate = self._gate()
         self.passwords = PasswordPolicy(shortest=settings.password_min_length, common=_common_passwords())
         self.sweeps = (
             SweepSessions(self.work, machine.clock, settings.session_idle),
@@ -110,6 +107,7 @@ class Service:
             *self._users().endpoints(),
             *self._secrets().endpoints(),
             *self._sessions().endpoints(),
+            *MetricsRoutes(self.meters.families, to=self.settings.metrics, alone=True).endpoints(),
         ]
         operation = OperationRoutes(
             ready=self._ready, others=declared, version=__version__, server=self.settings.public_url
@@ -136,6 +134,15 @@ class Service:
     async def _ready(self) -> bool:
         row = await self.work.read(lambda rows: rows.one(schema.VERSION))
         return row is not None and row[0] == schema.HEAD
+
+    def _gate(self) -> Gate:
+        return Gate(
+            tokens=self.mint,
+            sessions=SessionReader(self.work, self.keeper, catalog.has_secret),
+            policy=self.settings.policy,
+            clock=self.clock,
+            registration_open=self.settings.registration == "open",
+        )
 
     def _keeper(self) -> SessionKeeper:
         settings = self.settings

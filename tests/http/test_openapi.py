@@ -195,7 +195,8 @@ def _references(part: Any) -> Iterator[str]:
 async def test_every_route_answers_at_the_root_and_at_v1_alike(world: World) -> None:
     document = (await world.call("GET", "/openapi.json")).json()
     assert (await world.call("GET", "/v1/openapi.json")).json() == document
-    for path, methods in document["paths"].items():
+    # The numbers of two scrapes differ: the second has the first in it.
+    for path, methods in ((path, methods) for path, methods in document["paths"].items() if path != "/metrics"):
         for method in methods:
             full = path.replace("{id}", NOBODY).replace("{sid}", NOBODY)
             answers = [await world.call(method, prefix + full, headers={"x-request-id": "1"}) for prefix in ("", "/v1")]

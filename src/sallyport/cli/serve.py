@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from sallyport.app import Application
+from sallyport.cli.logs import log_as_json
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.sessions.signing import SigningKeysRefusedError
@@ -34,10 +34,10 @@ class CanNotListenError(Exception):
 
 def run(flags: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status. Whatever is wrong is told at once, with what to do."""
-    _log_as_json()
     os.umask(0o077)  # whatever is written is for the owner's eyes alone
     try:
         settings = load(flags, os.environ, Path.cwd())
+        sink = log_as_json(settings.log_level)
         with closing_on_fault(bound(settings)) as door:
             service = build(settings)
             admin = asyncio.run(service.first_start())
@@ -52,6 +52,7 @@ def run(flags: Mapping[str, str]) -> int:
         return 1
     if admin and admin.drawn:
         _tell_password(admin.name, admin.drawn)
+    service.meters.watch(sink.lost)
     _tell_state(service)
     if settings.workers == 1:
         return listen(_application(service), door)
@@ -62,8 +63,11 @@ def run(flags: Mapping[str, str]) -> int:
 
 def worker() -> Application:
     """Build the application of one of several processes; the first process has checked and prepared everything."""
-    _log_as_json()
-    return _application(build(load({}, os.environ, Path.cwd())))
+    settings = load({}, os.environ, Path.cwd())
+    sink = log_as_json(settings.log_level)
+    service = build(settings)
+    service.meters.watch(sink.lost)
+    return _application(service)
 
 
 def _application(service: Service) -> Application:
@@ -136,20 +140,6 @@ def _tell_state(service: Service) -> None:
     build_name = "native" if distribution("argon2-cffi-bindings").read_text("direct_url.json") else "wheel"
     log.info("argon2", build=build_name, ms_per_hash=service.hashing.milliseconds(), threads=service.pool.threads)
     log.info("serving", host=service.settings.host, port=service.settings.port, url=service.settings.public_url)
-
-
-def _log_as_json() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
 
 def _indented(text: str) -> str:

@@ -13,6 +13,9 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 _FOR = re.compile(r'for="?\[?([0-9a-fA-F.:]+)\]?', re.IGNORECASE)
 _WITH_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 _LONGEST_USER_AGENT: Final = 256
+_PASSED_ON: Final = frozenset(
+    {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+)
 _CLIENT_TOKEN: Final = re.compile(rb"spd_[A-Za-z0-9_-]{54}")
 
 
@@ -24,6 +27,20 @@ def client_ip(peer: str, headers: list[Header], proxies: Networks) -> str:
         if not _is_proxy(hop, proxies):
             break
     return address
+
+
+def is_local(peer: str, headers: list[Header]) -> bool:
+    """Tell whether a request comes from this machine and is not passed on for anybody.
+
+    Forwarding headers open nothing here, but each of them closes: behind a proxy on the same machine every peer is
+    a loopback address.
+    """
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback and not any(name in _PASSED_ON for name, _ in headers)
 
 
 def user_agent(headers: list[Header]) -> str:

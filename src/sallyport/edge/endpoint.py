@@ -16,6 +16,7 @@ B = TypeVar("B")
 class Who(enum.Enum):
     """Who reaches a route. `others` below are signed-in users whom the path does not name."""
 
+    LOCAL = "anyone on this machine itself; hidden from others"
     ANYONE = "anyone"
     """Credentials, if there are any, are the handler's own business (login)."""
     VISITOR = "anyone where registration is open, else a trusted role; a token, if shown, must be valid"

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from sallyport.edge import problems
 from sallyport.edge.answers import Answer
 from sallyport.edge.resource import Allowed, Resource
+from sallyport.edge.witness import NO_ROUTE, Witness
 from sallyport.kernel.ids import UID
 from sallyport.kernel.outcomes import Overloaded, Refused, Why
 from sallyport.store.work import StorageUnavailableError
@@ -29,6 +31,7 @@ _ALWAYS: Final = (
 )
 
 Header = tuple[bytes, bytes]
+Found = tuple[Resource, Mapping[str, str]]
 
 log = structlog.get_logger()
 
@@ -36,7 +39,8 @@ log = structlog.get_logger()
 class Front:
     """Finds the resource of a path, at / and at /v1 alike, and sends what it answers."""
 
-    def __init__(self, resources: Mapping[str, Resource], *, https: bool) -> None:
+    def __init__(self, resources: Mapping[str, Resource], witness: Witness, *, https: bool) -> None:
+        self._witness = witness
         self._static = {path: (found, _NO_PARAMS) for path, found in resources.items() if "{" not in path}
         # `me` is by far the most frequent id: one look-up instead of a walk over the routes.
         self._static |= {
@@ -50,20 +54,15 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request. Expected refusals, faults and unknown paths become problem documents."""
+        begun = time.perf_counter()
         request_id = request_id_of(scope["headers"])
-        try:
-            outcome = await self._outcome(scope, receive, request_id.decode())
-        except StorageUnavailableError as fault:
-            log.warning("storage unavailable", request_id=request_id.decode(), fault=str(fault))
-            outcome = Refused(why=Why.STORAGE_UNAVAILABLE)
-        except Overloaded:
-            outcome = Refused(why=Why.OVERLOADED)
-        except Exception:
-            log.exception("internal error", request_id=request_id.decode(), path=scope["path"])
-            outcome = Refused(why=Why.INTERNAL)
+        found = self._find(scope["path"])
+        route = found[0].path if found else NO_ROUTE
+        outcome = await self._outcome(found, scope, receive, request_id.decode())
         status, headers, body = _rendered(outcome, request_id)
         headers.append((b"content-length", str(len(body)).encode()))
         headers = self.with_usual(headers, request_id)
+        self._witness.saw(scope, route, outcome, status, request_id.decode(), time.perf_counter() - begun)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
@@ -75,17 +74,29 @@ class Front:
             *(header for header in ((b"x-request-id", request_id), *self._always) if header[0] not in given),
         ]
 
-    async def _outcome(self, scope: Scope, receive: Receive, request_id: str) -> Answer | Refused | Allowed:
-        path: str = scope["path"]
-        if path.startswith("/v1/"):
-            path = path[3:]
-        found = self._static.get(path) or self._walk(path)
+    async def _outcome(
+        self, found: Found | None, scope: Scope, receive: Receive, request_id: str
+    ) -> Answer | Refused | Allowed:
         if found is None:
             return Refused(why=Why.NOT_FOUND)
         resource, params = found
-        return await resource.answer(scope, receive, params, request_id)
+        try:
+            return await resource.answer(scope, receive, params, request_id)
+        except StorageUnavailableError as fault:
+            log.warning("storage unavailable", request_id=request_id, route=resource.path, fault=str(fault))
+            return Refused(why=Why.STORAGE_UNAVAILABLE)
+        except Overloaded:
+            return Refused(why=Why.OVERLOADED)
+        except Exception:
+            log.exception("internal error", request_id=request_id, route=resource.path)
+            return Refused(why=Why.INTERNAL)
 
-    def _walk(self, path: str) -> tuple[Resource, Mapping[str, str]] | None:
+    def _find(self, path: str) -> Found | None:
+        if path.startswith("/v1/"):
+            path = path[3:]
+        return self._static.get(path) or self._walk(path)
+
+    def _walk(self, path: str) -> Found | None:
         for pattern, resource in self._patterns:
             if found := pattern.fullmatch(path):
                 return resource, found.groupdict()

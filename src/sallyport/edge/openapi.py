@@ -20,6 +20,7 @@ _SECURITY: Final = {
     },
     "challenge": {"type": "http", "scheme": "bearer", "description": "The challenge of `/auth/password`."},
 }
+_OPEN: Final = frozenset({Who.ANYONE, Who.LOCAL})
 _ALWAYS: Final = frozenset({Why.INTERNAL, Why.STORAGE_UNAVAILABLE, Why.INVALID_REQUEST})
 
 
@@ -49,11 +50,11 @@ def document(endpoints: Iterable[Endpoint[Any]], version: str, server: str) -> d
 def refusals(route: Endpoint[Any]) -> frozenset[Why]:
     """Return every refusal of a route: its flow's own, and those of gate and body."""
     found = set(_ALWAYS.union(route.refusals))
-    if route.who is not Who.ANYONE:
+    if route.who not in _OPEN:
         found |= {Why.INVALID_TOKEN, Why.MFA_ENROLLMENT_REQUIRED}
-    if route.who not in {Who.ANYONE, Who.VISITOR}:
+    if route.who not in {*_OPEN, Who.VISITOR}:
         found |= {Why.UNAUTHENTICATED}
-    if "{id}" in route.path:
+    if "{id}" in route.path or route.who is Who.LOCAL:
         found |= {Why.NOT_FOUND}
     if route.who in {Who.OWNER, Who.OWNER_OR_DESK, Who.OWNER_OR_DESK_OPEN}:
         found |= {Why.FORBIDDEN}
@@ -83,7 +84,7 @@ def _operation(route: Endpoint[Any], schema_of: dict[str, Any]) -> dict[str, Any
 
 
 def _security(route: Endpoint[Any]) -> list[dict[str, Any]]:
-    if route.who is Who.ANYONE:
+    if route.who in _OPEN:
         return [*({scheme: list[str]()} for scheme in route.schemes), {}]
     return [*_BEARER, {}] if route.who is Who.VISITOR else list(_BEARER)
 

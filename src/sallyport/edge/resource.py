@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope
 
 from sallyport.edge.answers import Answer, Ask, Credential
 from sallyport.edge.body import MAX_BYTES, Body
-from sallyport.edge.client import Networks, client_cookie, client_ip, client_token, user_agent
+from sallyport.edge.client import Networks, client_cookie, client_ip, client_token, is_local, user_agent
 from sallyport.edge.endpoint import Endpoint, Nothing, Who
 from sallyport.edge.gate import Gate, demand_fresh
 from sallyport.kernel.caller import Caller, Client
@@ -30,6 +30,7 @@ class Resource:
     """All endpoints of one path. Refuses in the order of api.md section 1."""
 
     def __init__(self, endpoints: list[Endpoint[Any]], gate: Gate, proxies: Networks, *, https: bool) -> None:
+        self.path = endpoints[0].path
         self._endpoints = {endpoint.method: (endpoint, Body(endpoint.body)) for endpoint in endpoints}
         if "GET" in self._endpoints and not self._endpoints["GET"][0].schemes:  # a look must not log in
             self._endpoints["HEAD"] = self._endpoints["GET"]
@@ -49,7 +50,7 @@ class Resource:
         if isinstance(credential, Refused):
             return credential
         client = self._client(scope, request_id)
-        caller = await self._caller(endpoint.who, credential, client)
+        caller = await self._caller(endpoint.who, credential, client, scope)
         if isinstance(caller, Refused):
             return caller
         target = params.get("id", "")
@@ -79,17 +80,25 @@ class Resource:
         except UnfitError as unfit:
             return Refused(why=Why.INVALID_REQUEST, pointer=unfit.pointer, detail=unfit.detail)
 
-    async def _caller(self, who: Who, credential: Credential | None, client: Client) -> Caller | Refused | None:
+    async def _caller(
+        self, who: Who, credential: Credential | None, client: Client, scope: Scope
+    ) -> Caller | Refused | None:
+        if who is Who.LOCAL:
+            return None if is_local(_peer(scope), scope["headers"]) else Refused(why=Why.NOT_FOUND)
         if who is Who.ANYONE or (who is Who.VISITOR and credential is None):
             return None
         return await self._gate.caller(credential, client)
 
     def _client(self, scope: Scope, request_id: str) -> Client:
-        peer = scope["client"][0] if scope.get("client") else ""
-        headers = scope["headers"]
+        peer, headers = _peer(scope), scope["headers"]
         ip = client_ip(peer, headers, self._proxies) if self._proxies else peer
         token = client_token(headers, self._cookie)
         return Client(ip=ip, user_agent=user_agent(headers), request_id=request_id, token=token)
+
+
+def _peer(scope: Scope) -> str:
+    """Return the address of the machine at the other end; empty where it has none, as on a Unix socket."""
+    return str(scope["client"][0]) if scope.get("client") else ""
 
 
 def _credential(headers: list[tuple[bytes, bytes]]) -> Credential | Refused | None:

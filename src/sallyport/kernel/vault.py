@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Randomness
+from sallyport.kernel.meters import Tally
 
 VERSION: Final = b"\x01"
 KEY_ID_BYTES: Final = 8
@@ -72,6 +73,7 @@ class Vault:
         self._sealing = sealing
         self._pepper = pepper
         self._randomness = randomness
+        self.unopened = Tally("sallyport_sealed_values_unopened", "Sealed values that did not open.", "table")
 
     def seal(self, value: Hidden[bytes], place: Place) -> bytes:
         """Encrypt a value for one place."""
@@ -83,6 +85,13 @@ class Vault:
 
     def open(self, sealed: bytes, place: Place) -> Hidden[bytes]:
         """Decrypt a value that was sealed for this place. Raises `DoesNotOpenError`."""
+        try:
+            return self._opened(sealed, place)
+        except DoesNotOpenError:
+            self.unopened.count(place.table)
+            raise
+
+    def _opened(self, sealed: bytes, place: Place) -> Hidden[bytes]:
         head, salt = sealed[:_SALT_AT], sealed[_SALT_AT:_NONCE_AT]
         nonce, text = sealed[_NONCE_AT:_TEXT_AT], sealed[_TEXT_AT:]
         if sealed[:1] != VERSION or not text:
