@@ -36,7 +36,10 @@ POSITIONAL = {
     "sallyport.users.http.Wanted": "a body, and what was read from it",
 }
 
-ENDLESS = {"sallyport.app._sweep": "sweeps as long as the process lives, and is cancelled with it"}
+ENDLESS = {
+    "sallyport.app._share": "shares numbers as long as the process lives, and is cancelled with it",
+    "sallyport.app._sweep": "sweeps as long as the process lives, and is cancelled with it",
+}
 
 REVEALS = {
     "sallyport.kernel.keyfiles._ring": "measures a key",

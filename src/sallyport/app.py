@@ -1,4 +1,4 @@
-"""The ASGI application: every route, at / and at /v1, and the sweeping beside it."""
+"""The ASGI application: every route, at / and at /v1, and what runs beside it."""
 
 import asyncio
 from contextlib import suppress
@@ -12,23 +12,24 @@ from sallyport.edge.endpoint import Endpoint
 from sallyport.edge.front import Front, request_id_of
 from sallyport.edge.resource import Resource
 from sallyport.edge.witness import Witness
+from sallyport.kernel.sharing import Shared
 from sallyport.settings import Settings
 from sallyport.store.work import StorageUnavailableError
 from sallyport.wiring import Service
 
 _SWEEP_SECONDS: Final = 60
+_SHARE_SECONDS: Final = 1
 _EXPOSED: Final = ("Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 
 log = structlog.get_logger()
 
 
 class Application:
-    """Speaks ASGI: HTTP goes to the front, a lifespan starts and stops the sweeping."""
+    """Speaks ASGI: HTTP goes to the front, a lifespan starts and stops what runs beside it."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
         self._http = _front(service)
-        self._sweeper: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -39,12 +40,16 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        self._sweeper = asyncio.create_task(_sweep(self.service))
+        shared = self.service.shared
+        beside = asyncio.gather(_sweep(self.service), *([_share(shared)] if shared else []))
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._sweeper.cancel()
+        beside.cancel()
         with suppress(asyncio.CancelledError):
-            await self._sweeper
+            await beside
+        if shared:
+            with suppress(OSError):
+                shared.leave()
         self.service.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -97,3 +102,12 @@ async def _sweep(service: Service) -> None:
                 await sweep()
         except StorageUnavailableError as fault:
             log.warning("sweep put off", fault=str(fault))
+
+
+async def _share(shared: Shared) -> None:
+    while True:
+        await asyncio.sleep(_SHARE_SECONDS)
+        try:
+            shared.leave()
+        except OSError as fault:
+            log.warning("numbers not shared", fault=str(fault))

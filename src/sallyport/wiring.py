@@ -3,6 +3,7 @@
 import runpy
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any, Final
 
 from sallyport import __version__
@@ -23,6 +24,7 @@ from sallyport.kernel.hashpool import HashPool
 from sallyport.kernel.ids import Ids, Randomness, system_randomness
 from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, open_rings
 from sallyport.kernel.meters import Meters, of_queue
+from sallyport.kernel.sharing import Shared
 from sallyport.kernel.vault import Vault
 from sallyport.login import store as login_store
 from sallyport.login.flow.answer import AnswerChallenge
@@ -54,11 +56,13 @@ _KEY_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What the world outside gives: time, randomness, and the cost of a hash. Tests pass their own."""
+    """What the world outside gives: time, randomness, the cost of a hash. Tests pass their own."""
 
     clock: Clock = field(default_factory=SystemClock)
     randomness: Randomness = system_randomness
     cost: Cost = field(default_factory=Cost)
+    numbers: Path | None = None
+    """Where the processes of one service leave their numbers for each other, if there are several."""
 
 
 class Service:
@@ -73,6 +77,7 @@ class Service:
         self.pool = HashPool()
         self.vault = vault
         self.meters = Meters(*of_queue(self.pool), *self.work.meters, vault.unopened)
+        self.shared = Shared(machine.numbers, self.meters.families) if machine.numbers else None
         self.hashing = Hashing(self.pool, self.vault, machine.cost, machine.randomness)
         self.keys = keys
         self.mint = Mint(
@@ -102,12 +107,14 @@ class Service:
 
     def endpoints(self) -> list[Endpoint[Any]]:
         """Return every route of the service."""
+        numbers = (self.shared or self.meters).families
+        metrics = MetricsRoutes(numbers, to=self.settings.metrics, alone=self.shared is None)
         declared = [
             *self._login().endpoints(),
             *self._users().endpoints(),
             *self._secrets().endpoints(),
             *self._sessions().endpoints(),
-            *MetricsRoutes(self.meters.families, to=self.settings.metrics, alone=True).endpoints(),
+            *metrics.endpoints(),
         ]
         operation = OperationRoutes(
             ready=self._ready, others=declared, version=__version__, server=self.settings.public_url

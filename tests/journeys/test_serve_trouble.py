@@ -1,6 +1,7 @@
 """`sallyport serve` where an operator's slip, a second process or a signal must not hurt."""
 
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -179,3 +180,31 @@ def open_files(pid: int) -> list[str]:
         except OSError:
             continue  # closed meanwhile
     return found
+
+
+def test_any_of_two_workers_tells_the_numbers_of_both_and_they_never_fall(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "2", environ=WORKERS_ENVIRON) as server:
+        one, other = workers_of(server)
+        shown = []
+        for held in (other, one):
+            os.kill(held, signal.SIGSTOP)
+            for _ in range(5):
+                assert server.call("GET", "/users/me").status == 401
+            # The held one can't answer: the one that is asked is the one that counted.
+            shown.append(requests_to_me(server))
+            os.kill(held, signal.SIGCONT)
+        assert shown == [5, 10]
+        os.kill(one, signal.SIGKILL)
+        for _ in range(20):
+            assert requests_to_me(server) == 10
+        assert server.end() == 0
+
+
+def requests_to_me(server: Server) -> float:
+    """Ask for the numbers, of whichever worker."""
+    with socket.create_connection((HOST, server.port), timeout=20) as wire:
+        wire.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        text = b"".join(iter(lambda: wire.recv(65_536), b"")).decode()
+    found = re.search(r'^sallyport_http_request_seconds_count\{.*"/users/\{id\}".*\} (.*)$', text, re.MULTILINE)
+    assert "process_resident_memory_bytes" not in text, "one process is not the whole service"
+    return float(found[1]) if found else 0

@@ -1,12 +1,16 @@
 """Counting: what is counted once is there once, in the right bucket, from any thread."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from sallyport.kernel.meters import Attempts, Family, Histogram, Meters, Reading, Tally, total
+from sallyport.kernel.sharing import Shared
 
 
 @pytest.fixture
@@ -107,3 +111,71 @@ def test_what_two_processes_count_differently_is_not_added_up() -> None:
 def test_adding_up_one_gives_it_back() -> None:
     family: Family = Tally("some", "Some.").family()
     assert total([family]) == [family]
+
+
+class Process:
+    """Another process as the folder shows it: a file under its id."""
+
+    def __init__(self, folder: Path, pid: int) -> None:
+        self.meters, self.gauge = Meters(), 0
+        self.meters.watch(Reading("some", "Some.", "gauge", lambda: self.gauge))
+        self.shared = Shared(folder, self.meters.families)
+        self.shared._file = folder / str(pid)
+
+    def told(self) -> tuple[float, float]:
+        found = {family.name.name: family for family in self.shared.families()}
+        return found["sallyport_attempts"].rows[("totp", "granted")][0], found["some"].rows[()][0]
+
+
+@pytest.fixture
+def ended() -> int:
+    """The id of a process that is no more."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_whichever_process_is_asked_tells_of_all(tmp_path: Path) -> None:
+    one, other = Process(tmp_path, os.getpid()), Process(tmp_path, os.getppid())
+    for process in (one, other, other):
+        process.meters.attempts.count("totp", "granted")
+        process.gauge += 1
+    assert one.told() == (1, 1)
+    assert other.told() == (3, 3)
+    assert one.told() == (3, 3)
+
+
+def test_a_number_once_shown_never_falls_whoever_is_asked_next(tmp_path: Path) -> None:
+    one, other = Process(tmp_path, os.getpid()), Process(tmp_path, os.getppid())
+    one.meters.attempts.count("totp", "granted")
+    other.meters.attempts.count("totp", "granted")
+    for process in (one, other, one, other):
+        process.shared.leave()
+    shown = []
+    for turn in range(10):
+        asked = (one, other)[turn % 2]
+        asked.meters.attempts.count("totp", "granted")
+        shown.append(asked.told()[0])
+    assert shown == sorted(shown)
+    assert shown[-1] == 12
+
+
+def test_of_a_process_that_ended_the_counts_stay_and_the_gauges_go(tmp_path: Path, ended: int) -> None:
+    one, gone = Process(tmp_path, os.getpid()), Process(tmp_path, ended)
+    for process in (one, gone):
+        process.meters.attempts.count("totp", "granted")
+        process.gauge = 5
+        process.shared.leave()
+    assert one.told() == (2, 5)
+
+
+def test_what_can_not_be_left_is_told_all_the_same(tmp_path: Path) -> None:
+    one, other = Process(tmp_path, os.getpid()), Process(tmp_path, os.getppid())
+    other.meters.attempts.count("totp", "granted")
+    other.shared.leave()
+    one.meters.attempts.count("totp", "granted")
+    # A folder stands where the file would be written: nobody, not even root, writes there.
+    (tmp_path / f"{os.getpid()}.new").mkdir()
+    assert one.told() == (2, 0)
+    with pytest.raises(OSError, match="directory"):
+        one.shared.leave()

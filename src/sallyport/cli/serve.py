@@ -8,8 +8,10 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import distribution
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
@@ -23,7 +25,7 @@ from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.sessions.signing import SigningKeysRefusedError
 from sallyport.settings import PREFIX, Settings, SettingsRefusedError, load
 from sallyport.store.work import StorageUnavailableError
-from sallyport.wiring import Service, build
+from sallyport.wiring import Machine, Service, build
 
 log = structlog.get_logger()
 
@@ -58,14 +60,15 @@ def run(flags: Mapping[str, str]) -> int:
         return listen(_application(service), door)
     service.close()
     os.environ |= {PREFIX + name.upper(): value for name, value in flags.items()}
-    return listen("sallyport.cli.serve:worker", door, factory=True, workers=settings.workers)
+    with TemporaryDirectory(prefix="sallyport-") as numbers:
+        return listen(partial(worker, Path(numbers)), door, factory=True, workers=settings.workers)
 
 
-def worker() -> Application:
+def worker(numbers: Path) -> Application:
     """Build the application of one of several processes; the first process has checked and prepared everything."""
     settings = load({}, os.environ, Path.cwd())
     sink = log_as_json(settings.log_level)
-    service = build(settings)
+    service = build(settings, Machine(numbers=numbers))
     service.meters.watch(sink.lost)
     return _application(service)
 
