@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -205,6 +205,44 @@ def test_what_does_not_fit_is_refused_for_what_it_is(raw: bytes, why: Why) -> No
     outcome = Body(Wanted).read(raw)
     assert isinstance(outcome, Refused)
     assert outcome.why is why
+
+
+def test_an_unknown_field_is_named_back_where_it_looks_like_one() -> None:
+    outcome = Body(Wanted).read(b'{"token": "1", "isAdmin": 1}')
+    assert isinstance(outcome, Refused)
+    assert outcome.detail == "Object contains unknown field 'isAdmin'."
+    assert outcome.pointer == "/isAdmin"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "correct horse battery staple",
+        "spr_" + "A" * 43,
+        "eyJhbGciOiJFUzI1NiJ9.e30.c2ln",
+        "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+        "7K3M9QWERTYUPASD",
+        "ABCD-EFGH-JKMN-PQRS",
+        "021589",
+        "",
+        "x" * 60_000,
+        "a` - at `$.b",
+        "é",
+    ],
+)
+def test_what_may_be_a_secret_in_the_place_of_a_name_is_not_given_back(name: str) -> None:
+    outcome = Body(Wanted).read(json.dumps({"token": "1", name: 1}).encode())
+    assert outcome == Refused(why=Why.UNKNOWN_FIELD, pointer="/")
+
+
+class OneOf(msgspec.Struct):
+    type: Literal["one", "other", 1]
+
+
+@pytest.mark.parametrize("value", ["correct horse battery staple", "' - at `$.x`", 21589, "021589"])
+def test_what_may_be_a_secret_in_the_place_of_a_word_is_not_given_back(value: str | int) -> None:
+    outcome = Body(OneOf).read(json.dumps({"type": value}).encode())
+    assert outcome == Refused(why=Why.INVALID_REQUEST, detail="Invalid value.", pointer="/type")
 
 
 @given(st.binary(max_size=80) | fragments.map(str.encode))

@@ -20,6 +20,8 @@ _SLIPS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_UNKNOWN: Final = "Object contains unknown field"
+_NAME = re.compile(r"[a-z][A-Za-z0-9_]{0,23}")
 _FIELD = re.compile(r"field `(?P<name>[^`]*)`|at `\$(?P<path>[^`]*)`")
 
 
@@ -44,6 +46,14 @@ class Body(Generic[B]):
             return Refused(why=Why.MALFORMED_JSON)
 
 
+def _unknown(text: str) -> Refused:
+    """Name a field back only where it looks like one: what stands in its place may be a password, or 60 KiB."""
+    name = text.removeprefix(_UNKNOWN).strip(" `")
+    if not _NAME.fullmatch(name):
+        return Refused(why=Why.UNKNOWN_FIELD, pointer="/")
+    return Refused(why=Why.UNKNOWN_FIELD, detail=f"{_UNKNOWN} '{name}'.", pointer=f"/{name}")
+
+
 def _is_json(raw: bytes) -> bool:
     """Tell whether the whole text is JSON: a misfit is reported before the rest of the text is read."""
     try:
@@ -61,7 +71,10 @@ def _mended(slip: re.Match[bytes]) -> bytes:
 
 def _misfit(fault: msgspec.ValidationError) -> Refused:
     text = str(fault)
-    why = Why.UNKNOWN_FIELD if text.startswith("Object contains unknown field") else Why.INVALID_REQUEST
-    found = _FIELD.search(text)
-    pointer = "/" + (found["name"] or (found["path"] or "").lstrip(".")) if found else "/"
-    return Refused(why=why, detail=text.split(" - at ", maxsplit=1)[0].replace("`", "'") + ".", pointer=pointer)
+    if text.startswith(_UNKNOWN):
+        return _unknown(text)
+    found = [*_FIELD.finditer(text)]  # the last one is msgspec's own, whatever a quoted value looks like
+    pointer = "/" + (found[-1]["name"] or (found[-1]["path"] or "").lstrip(".")) if found else "/"
+    # msgspec quotes what stands in the place of one of several words, and that may be a secret as well.
+    told = "Invalid value" if text.startswith("Invalid ") else text.split(" - at ", maxsplit=1)[0].replace("`", "'")
+    return Refused(why=Why.INVALID_REQUEST, detail=f"{told}.", pointer=pointer)
