@@ -4,38 +4,27 @@ CVE-2026-0519 Absolute, CVE-2026-44883 Portainer, CVE-2026-34969 nhost: tokens i
 """
 
 import hashlib
+import json
 import logging
-from base64 import b32decode, b32encode, b64encode, urlsafe_b64encode
+from base64 import b32encode, b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import structlog
 
 from sallyport.kernel.hidden import Hidden
 from sallyport.store.work import Sql
+from tests.canary import Secrets, forms
+from tests.conftest import MakeWorld
 from tests.surgery import fetch, operate
 from tests.world import Person, World, bearer
 
 _GONE = Sql("ALTER TABLE refresh_tokens RENAME TO elsewhere")
 CANARY = "Kanarienvogel im Bergwerk 4711"
 NEXT_CANARY = "Zeisig und Stieglitz 0815 im Flug"
-
-
-def forms(secret: bytes) -> Iterator[bytes]:
-    """Yield how a secret may be written: raw, hex, base32 and base64 in every alignment."""
-    yield secret
-    yield secret.hex().encode()
-    yield secret.hex().upper().encode()
-    for pad in range(3):
-        start = (pad * 8 + 5) // 6
-        for encode in (b64encode, urlsafe_b64encode):
-            # Leave out the characters that share bits with what stands before or behind.
-            yield encode(b"\0" * pad + secret).rstrip(b"=")[start:-1]
-    for pad in range(5):
-        start = (pad * 8 + 4) // 5
-        yield b32encode(b"\0" * pad + secret).rstrip(b"=")[start:-1]
 
 
 def test_the_search_itself_finds_what_is_there() -> None:
@@ -47,29 +36,27 @@ def test_the_search_itself_finds_what_is_there() -> None:
             assert any(form in found for form in forms(secret)), (padded, encode)
 
 
-class Secrets:
-    """All that must not be found: what a person held in the course of a journey."""
+@pytest.mark.parametrize("secret", ["plain words", 'a "quoted" \\ one', "Z\u00fcnd\u00fcng", "0815-4711"])
+def test_the_search_finds_what_json_or_a_url_escapes(secret: str) -> None:
+    secrets = Secrets()
+    secrets.add(one=secret)
+    for text in (
+        secret,
+        json.dumps({"a": secret}),
+        json.dumps([secret], ensure_ascii=False),
+        quote(secret),
+        f"?{secret}&",
+    ):
+        assert secrets.leak(text.encode()) == ["one 0"]
 
-    def __init__(self) -> None:
-        self.found: dict[str, bytes] = {}
 
-    def add(self, **secrets: str) -> None:
-        for name, secret in secrets.items():
-            self.found[f"{name} {len(self.found)}"] = secret.encode()
-
-    def add_seed(self, secret: str) -> None:
-        self.add(seed=secret)
-        self.found[f"key {len(self.found)}"] = b32decode(secret)
-
-    def add_codes(self, codes: list[str]) -> None:
-        for code in codes:
-            self.add(code=code, bare=code.replace("-", ""))
-
-    def add_tokens(self, token: str, refresh: str) -> None:
-        self.add(access=token, signature=token.rpartition(".")[2], refresh=refresh, random=refresh[4:])
-
-    def leak(self, where: bytes) -> list[str]:
-        return [name for name, secret in self.found.items() for form in forms(secret) if form in where]
+def test_six_digits_are_found_as_a_word_and_encoded_but_not_in_a_date() -> None:
+    secrets = Secrets()
+    secrets.add_digits("021589")
+    for text in (b'{"token": "021589"}', b"'021589'", b"=021589", b64encode(b"x021589y"), b"021589".hex().encode()):
+        assert secrets.leak(text) == ["digits 021589"]
+    for text in (b"1021589", b"0215890", b"a021589b", b"021588"):
+        assert secrets.leak(text) == []
 
 
 @pytest.fixture
@@ -86,6 +73,13 @@ def logged(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     structlog.configure(processors=[structlog.processors.format_exc_info, keep], cache_logger_on_first_use=False)
     yield lines
     structlog.configure(**before)
+
+
+@pytest.fixture
+async def world(make_world: MakeWorld) -> World:
+    """A service that logs all that it can."""
+    made: World = await make_world({"SALLYPORT_LOG_LEVEL": "debug"})
+    return made
 
 
 async def journey(world: World) -> tuple[Person, Secrets]:
