@@ -21,8 +21,7 @@ class Sink:
 
     def msg(self, line: str) -> None:
         """Write one line."""
-        # JSON escapes every control character but the last of ASCII.
-        rest = line.replace("\x7f", "\\u007f").encode() + b"\n"
+        rest = line.encode() + b"\n"
         try:
             while rest:
                 rest = rest[os.write(self._handle, rest) :]
