@@ -39,10 +39,13 @@ POSITIONAL = {
 ENDLESS = {
     "sallyport.app._share": "shares numbers as long as the process lives, and is cancelled with it",
     "sallyport.app._sweep": "sweeps as long as the process lives, and is cancelled with it",
+    "sallyport.app._follow_keys": "looks as long as the process lives, and is cancelled with it",
 }
 
 REVEALS = {
     "sallyport.kernel.keyfiles._ring": "measures a key",
+    "sallyport.kernel.keyfiles._written": "writes the file of a ring",
+    "sallyport.kernel.vault.Vault.proof_pepper": "reads the key id in a proof",
     "sallyport.kernel.vault.Vault.proves": "compares the mark of the rings",
     "sallyport.login.flow.first_start.FirstStart.__call__": "normalizes the password that an operator chose",
     "sallyport.authenticators.http.SecretRoutes._create_mfa": "shows a seed, this once",
@@ -67,7 +70,7 @@ REVEALS = {
     "sallyport.login.http._challenge": "hands a challenge out",
     "sallyport.login.http._shown": "compares header and body",
     "sallyport.sessions.flow.refresh.Refresh._successor": "derives the next refresh token",
-    "sallyport.sessions.signing.SigningKeys.__init__": "loads the private keys",
+    "sallyport.sessions.signing._loaded": "loads the private keys",
     "sallyport.settings._together": "measures the admin's password",
 }
 

@@ -19,6 +19,7 @@ from sallyport.wiring import Service
 
 _SWEEP_SECONDS: Final = 60
 _SHARE_SECONDS: Final = 1
+_KEYS_SECONDS: Final = 1
 _EXPOSED: Final = ("Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 
 log = structlog.get_logger()
@@ -41,7 +42,7 @@ class Application:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         shared = self.service.shared
-        beside = asyncio.gather(_sweep(self.service), *([_share(shared)] if shared else []))
+        beside = asyncio.gather(_sweep(self.service), _follow_keys(self.service), *([_share(shared)] if shared else []))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         beside.cancel()
@@ -111,3 +112,9 @@ async def _share(shared: Shared) -> None:
             shared.leave()
         except OSError as fault:
             log.warning("numbers not shared", fault=str(fault))
+
+
+async def _follow_keys(service: Service) -> None:
+    while True:
+        await asyncio.sleep(_KEYS_SECONDS)
+        await asyncio.to_thread(service.look_at_keys)

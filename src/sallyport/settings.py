@@ -28,6 +28,11 @@ _HIGHEST_PORT: Final = 65_535
 class SettingsRefusedError(Exception):
     """The settings can't be used. The message names every fault and what would do."""
 
+    def __init__(self, message: str, understood: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.understood = understood
+        """Those settings that are no fault by themselves, by name."""
+
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
@@ -126,6 +131,9 @@ def _setting(default: str, parse: Callable[[str], Any], meaning: str, *, secret:
 class Settings:
     """Every setting there is. `table` prints them for the README."""
 
+    env: str = _setting(
+        "development", _one_of("development", "production"), "`production` refuses a public URL without https"
+    )
     host: str = _setting("127.0.0.1", str, "address to listen on")
     port: int = _setting("8080", _whole(0, _HIGHEST_PORT), "port to listen on")
     workers: int = _setting("1", _whole(1, _MOST_WORKERS), "processes")
@@ -175,7 +183,7 @@ class Settings:
     @property
     def database_path(self) -> Path:
         """The file of the SQLite database."""
-        return Path(self.database_url.removeprefix("sqlite:///"))
+        return path_of(self.database_url)
 
     @property
     def policy(self) -> Policy:
@@ -186,6 +194,11 @@ class Settings:
             mfa_for_all=self.require_mfa == "all",
             mfa_for_roles=frozenset(_words(named)),
         )
+
+
+def path_of(database_url: str) -> Path:
+    """Return the file that the URL of a SQLite database names."""
+    return Path(database_url.removeprefix("sqlite:///"))
 
 
 def load(flags: Mapping[str, str], environ: Mapping[str, str], directory: Path) -> Settings:
@@ -204,9 +217,9 @@ def load(flags: Mapping[str, str], environ: Mapping[str, str], directory: Path) 
             faults.append(f"{variable}: {fault}")
     if not faults:
         values |= _profile(values, flags, environ, written)
-        faults += _together(values)
+    faults += _together(values)
     if faults:
-        raise SettingsRefusedError("\n".join(faults))
+        raise SettingsRefusedError("\n".join(faults), values)
     return Settings(**values)
 
 
@@ -277,10 +290,13 @@ def _profile(
 
 
 def _together(values: Mapping[str, Any]) -> list[str]:
+    """Judge settings beside each other, as far as each of them could be read."""
     faults: list[str] = []
-    password, shortest = values["admin_password"], values["password_min_length"]
+    password, shortest = values.get("admin_password"), values.get("password_min_length", 0)
     if password and not shortest <= len(password.reveal()) <= 1024:  # noqa: PLR2004  # the longest password there is
         faults.append(f"{PREFIX}ADMIN_PASSWORD: {shortest} to 1024 characters are wanted, or none: then one is drawn")
-    if not values["trusted_roles"]:
+    if not values.get("trusted_roles", True):
         faults.append(f"{PREFIX}TRUSTED_ROLES: name one role at least, or nobody can help anybody")
+    if values.get("env") == "production" and not values.get("public_url", "https:").lower().startswith("https:"):
+        faults.append(f"{PREFIX}PUBLIC_URL: https is wanted where {PREFIX}ENV is production: tokens travel there")
     return faults

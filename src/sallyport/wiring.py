@@ -1,10 +1,11 @@
 """Builds every concrete thing, once."""
 
 import runpy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from sallyport import __version__
 from sallyport.authenticators import catalog
@@ -22,10 +23,12 @@ from sallyport.edge.operation import OperationRoutes
 from sallyport.kernel.clock import DAY, HOUR, Clock, SystemClock
 from sallyport.kernel.hashpool import HashPool
 from sallyport.kernel.ids import Ids, Randomness, system_randomness
-from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, open_rings
+from sallyport.kernel.livering import LiveRing
 from sallyport.kernel.meters import Meters, of_queue
 from sallyport.kernel.sharing import Shared
 from sallyport.kernel.vault import Vault
+from sallyport.keys.plans import ring_plans
+from sallyport.keys.start import key_faults, open_keys
 from sallyport.login import store as login_store
 from sallyport.login.flow.answer import AnswerChallenge
 from sallyport.login.flow.begin import BeginLogin
@@ -42,16 +45,14 @@ from sallyport.sessions.flow.standing import SessionReader
 from sallyport.sessions.http import SessionRoutes
 from sallyport.sessions.mint import Mint
 from sallyport.sessions.rules import Limits
-from sallyport.sessions.signing import SigningKeys, draw_key
-from sallyport.settings import Settings
+from sallyport.sessions.signing import SigningKeys
+from sallyport.settings import Settings, path_of
 from sallyport.store import schema
-from sallyport.store.sqlite import SqliteWork, scalar
+from sallyport.store.sqlite import SqliteWork
 from sallyport.throttle.flow.known_clients import KnownClients, SweepThrottles
 from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users.flow import ChangeUser, DeleteUser, ReadUsers
 from sallyport.users.http import Users
-
-_KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +69,19 @@ class Machine:
 class Service:
     """The running service: every use case wired to its stores and to the routes."""
 
-    def __init__(self, settings: Settings, vault: Vault, keys: SigningKeys, machine: Machine) -> None:
+    def __init__(self, settings: Settings, rings: Mapping[str, LiveRing], machine: Machine) -> None:
         self.settings = settings
+        self.rings = rings
         self.clock = machine.clock
         self._randomness = machine.randomness
         self.ids = Ids(machine.clock, machine.randomness)
         self.work = SqliteWork(settings.database_path)
         self.pool = HashPool()
-        self.vault = vault
-        self.meters = Meters(*of_queue(self.pool), *self.work.meters, vault.unopened)
+        self.vault = Vault(rings["sealing"], rings["pepper"], machine.randomness)
+        self.meters = Meters(*of_queue(self.pool), *self.work.meters, self.vault.unopened)
         self.shared = Shared(machine.numbers, self.meters.families) if machine.numbers else None
         self.hashing = Hashing(self.pool, self.vault, machine.cost, machine.randomness)
-        self.keys = keys
+        self.keys = SigningKeys(rings["signing"])
         self.mint = Mint(
             self.keys,
             issuer=settings.public_url,
@@ -120,6 +122,11 @@ class Service:
             ready=self._ready, others=declared, version=__version__, server=self.settings.public_url
         )
         return [*declared, *operation.endpoints()]
+
+    def look_at_keys(self) -> None:
+        """Take over key files that have changed: a rotation reaches this process while it serves."""
+        for ring in self.rings.values():
+            ring.look()
 
     async def first_start(self) -> FirstAdmin | None:
         """Make the first admin, if this is the first start."""
@@ -272,23 +279,21 @@ class Service:
 def build(settings: Settings, machine: Machine | None = None) -> Service:
     """Bring schema and key rings to where they must be, and build the service.
 
-    Raises `StorageUnavailableError`, `KeysRefusedError` or `SigningKeysRefusedError`, each with what to do.
+    Raises `StorageUnavailableError` or `KeysRefusedError`, with every reason and what to do.
     """
     machine = machine or Machine()
-    path, directory = settings.database_path, settings.keys_dir
-    plans = [
-        RingPlan(name="sealing", draw=lambda: machine.randomness(_KEY_BYTES)),
-        RingPlan(name="pepper", draw=lambda: machine.randomness(_KEY_BYTES)),
-        RingPlan(name="signing", draw=lambda: draw_key(settings.signing_algorithm), keys=2),
-    ]
-    proof = scalar(path, "SELECT keys_sealed FROM installation")
-    rings = open_rings(directory, plans, machine.randomness, used_database=proof is not None)
+    path, plans = settings.database_path, ring_plans(settings.signing_algorithm, machine.randomness)
+    rings = open_keys(path, settings.keys_dir, plans, machine.randomness, machine.clock.now())
     schema.migrate(path)
-    vault = Vault(rings["sealing"], rings["pepper"], machine.randomness)
-    if proof is not None and not vault.proves(proof):
-        message = f"the keys in {directory} are not those of this database: restore the ones that belong to it"
-        raise KeysRefusedError(message)
-    return Service(settings, vault, SigningKeys(rings["signing"], settings.signing_algorithm), machine)
+    return Service(settings, rings, machine)
+
+
+def faults_of_keys(understood: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong about the keys, where settings were refused already and nothing may be made."""
+    if not understood.keys() >= {"database_url", "keys_dir", "signing_algorithm"}:
+        return []
+    plans = ring_plans(understood["signing_algorithm"], system_randomness)
+    return key_faults(path_of(understood["database_url"]), understood["keys_dir"], plans, system_randomness)
 
 
 def _common_passwords() -> frozenset[str]:

@@ -14,6 +14,7 @@ import pytest
 from sallyport.kernel.ids import system_randomness
 from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, open_rings
 from sallyport.kernel.vault import Ring
+from tests.world import NOON
 
 PLANS = [
     RingPlan(name="sealing", draw=lambda: system_randomness(32)),
@@ -22,7 +23,7 @@ PLANS = [
 
 
 def opened(folder: Path, *, used: bool = False) -> dict[str, Ring]:
-    return dict(open_rings(folder, PLANS, system_randomness, used_database=used))
+    return dict(open_rings(folder, PLANS, system_randomness, NOON, used_database=used))
 
 
 def plain(rings: dict[str, Ring]) -> dict[str, Any]:

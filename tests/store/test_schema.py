@@ -20,6 +20,8 @@ from sallyport.store.tables import metadata
 from sallyport.store.work import Sql
 
 WITHOUT_INDEX = {
+    "sallyport.keys.store.PROOF": "a table of one row at most",
+    "sallyport.keys.store.SUCCESSORS_COUNT": "an index would cost every refresh; asked by two rare commands",
     "sallyport.login.store.HAD_FIRST_START": "a table of one row at most",
     "sallyport.store.schema.VERSION": "a table of one row",
     "sallyport.users.store.COUNT": "counts all users, along an index",

@@ -22,10 +22,9 @@ from sallyport.app import Application
 from sallyport.cli.logs import log_as_json
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.keyfiles import KeysRefusedError
-from sallyport.sessions.signing import SigningKeysRefusedError
 from sallyport.settings import PREFIX, Settings, SettingsRefusedError, load
 from sallyport.store.work import StorageUnavailableError
-from sallyport.wiring import Machine, Service, build
+from sallyport.wiring import Machine, Service, build, faults_of_keys
 
 log = structlog.get_logger()
 
@@ -38,7 +37,7 @@ def run(flags: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status. Whatever is wrong is told at once, with what to do."""
     os.umask(0o077)  # whatever is written is for the owner's eyes alone
     try:
-        settings = load(flags, os.environ, Path.cwd())
+        settings = _settings(flags)
         sink = log_as_json(settings.log_level)
         with closing_on_fault(bound(settings)) as door:
             service = build(settings)
@@ -46,7 +45,6 @@ def run(flags: Mapping[str, str]) -> int:
     except (
         SettingsRefusedError,
         KeysRefusedError,
-        SigningKeysRefusedError,
         StorageUnavailableError,
         CanNotListenError,
     ) as no:
@@ -62,6 +60,15 @@ def run(flags: Mapping[str, str]) -> int:
     os.environ |= {PREFIX + name.upper(): value for name, value in flags.items()}
     with TemporaryDirectory(prefix="sallyport-") as numbers:
         return listen(partial(worker, Path(numbers)), door, factory=True, workers=settings.workers)
+
+
+def _settings(flags: Mapping[str, str]) -> Settings:
+    """Read the settings. Raises `SettingsRefusedError`, with what is wrong about the keys as well."""
+    try:
+        return load(flags, os.environ, Path.cwd())
+    except SettingsRefusedError as no:
+        reasons = [str(no), *faults_of_keys(no.understood)]
+        raise SettingsRefusedError("\n".join(reasons), no.understood) from None
 
 
 def worker(numbers: Path) -> Application:

@@ -16,6 +16,7 @@ from sallyport.edge.resource import Allowed, Resource
 from sallyport.edge.witness import NO_ROUTE, Witness
 from sallyport.kernel.ids import UID
 from sallyport.kernel.outcomes import Overloaded, Refused, Why
+from sallyport.kernel.vault import DoesNotOpenError
 from sallyport.store.work import StorageUnavailableError
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -87,6 +88,12 @@ class Front:
             return Refused(why=Why.STORAGE_UNAVAILABLE)
         except Overloaded:
             return Refused(why=Why.OVERLOADED)
+        except DoesNotOpenError as fault:
+            # Somebody has altered the database, or moved a value in it: never a plain mistake of a caller.
+            place = {} if fault.place is None else msgspec.structs.asdict(fault.place)
+            told = {"request_id": request_id, "route": resource.path, "fault": str(fault)} | place
+            log.error("sealed value does not open", **told)  # noqa: TRY400  # the place is the message, not our stack
+            return Refused(why=Why.INTERNAL)
         except Exception:
             log.exception("internal error", request_id=request_id, route=resource.path)
             return Refused(why=Why.INTERNAL)

@@ -7,8 +7,8 @@ data, so that a value moved elsewhere does not open.
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -20,6 +20,8 @@ from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Randomness
 from sallyport.kernel.meters import Tally
 
+T = TypeVar("T")
+
 VERSION: Final = b"\x01"
 KEY_ID_BYTES: Final = 8
 _SALT_BYTES: Final = 16
@@ -27,27 +29,6 @@ _NONCE_BYTES: Final = 12
 _SALT_AT: Final = 1 + KEY_ID_BYTES
 _NONCE_AT: Final = _SALT_AT + _SALT_BYTES
 _TEXT_AT: Final = _NONCE_AT + _NONCE_BYTES
-
-
-class DoesNotOpenError(Exception):
-    """A sealed value was altered, moved to another place, or names a key that the ring does not hold."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ring:
-    """Keys for one purpose. The active one seals; all of them open."""
-
-    name: str
-    active: str
-    keys: Mapping[str, Hidden[bytes]]
-
-    def key(self, key_id: str) -> Hidden[bytes]:
-        """Return a key by its id. Raises `DoesNotOpenError` if the ring does not hold it."""
-        try:
-            return self.keys[key_id]
-        except KeyError:
-            message = f"key {key_id} is not in the {self.name} ring: put its key file back"
-            raise DoesNotOpenError(message) from None
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,13 +44,87 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return "\x1f".join((self.table, self.column, self.user, self.row)).encode()
 
 
+class DoesNotOpenError(Exception):
+    """A sealed value was altered, moved to another place, or names a key that the ring does not hold."""
+
+    def __init__(self, message: str, place: Place | None = None) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """Keys for one purpose, as one file holds them. The active one seals; all of them open."""
+
+    name: str
+    active: str
+    keys: Mapping[str, Hidden[bytes]]
+    following: str | None = None
+    """The key that is active next: readable everywhere before anything is made with it."""
+    made: Mapping[str, int] = field(default_factory=dict)
+    """When each key was made, in microseconds; files of the first release do not tell."""
+    since: int | None = None
+    """When the active key became so."""
+    left: Mapping[str, int] = field(default_factory=dict)
+    """When each older key stopped being active."""
+    unfinished: bool = False
+    """Whether a rotation has still to move what was made with older keys."""
+
+    def key(self, key_id: str) -> Hidden[bytes]:
+        """Return a key by its id. Raises `DoesNotOpenError` if the ring does not hold it."""
+        try:
+            return self.keys[key_id]
+        except KeyError:
+            message = f"key {key_id} is not in the {self.name} ring: put its key file back"
+            raise DoesNotOpenError(message) from None
+
+    def announcing(self, key_id: str, key: Hidden[bytes], now: int) -> "Ring":
+        """Return this ring with a new key that is active next."""
+        return replace(self, following=key_id, keys={**self.keys, key_id: key}, made={**self.made, key_id: now})
+
+    def turned(self, following: str, now: int, *, unfinished: bool) -> "Ring":
+        """Return this ring with the announced key active."""
+        left = {**self.left, self.active: now}
+        return replace(self, active=following, following=None, since=now, left=left, unfinished=unfinished)
+
+    def finished(self, active: str) -> "Ring":
+        """Return this ring with its rotation at its end, if that key is still the active one."""
+        return replace(self, unfinished=self.unfinished and self.active != active)
+
+    def without(self, key_id: str) -> "Ring":
+        """Return this ring without an older key."""
+        return replace(self, keys=_but(self.keys, key_id), made=_but(self.made, key_id), left=_but(self.left, key_id))
+
+
+def _but(held: Mapping[str, T], key_id: str) -> dict[str, T]:
+    return {one: value for one, value in held.items() if one != key_id}
+
+
+def sealing_key(sealed: bytes) -> bytes:
+    """Return which key a value is sealed under, as it stands in it."""
+    return sealed[1:_SALT_AT]
+
+
+class Keys(Protocol):
+    """A ring as the vault sees it: one that stands, or one that follows its file."""
+
+    @property
+    def active(self) -> str:
+        """The id of the key that new values are made with."""
+        ...
+
+    def key(self, key_id: str) -> Hidden[bytes]:
+        """Return a key by its id. Raises `DoesNotOpenError` if the ring does not hold it."""
+        ...
+
+
 _PROOF: Final = Place(table="installation", column="keys_sealed", user="", row="")
 
 
 class Vault:
     """Seals and derives under the key rings. Holds no state but the keys."""
 
-    def __init__(self, sealing: Ring, pepper: Ring, randomness: Randomness) -> None:
+    def __init__(self, sealing: Keys, pepper: Keys, randomness: Randomness) -> None:
         self._sealing = sealing
         self._pepper = pepper
         self._randomness = randomness
@@ -95,14 +150,20 @@ class Vault:
         head, salt = sealed[:_SALT_AT], sealed[_SALT_AT:_NONCE_AT]
         nonce, text = sealed[_NONCE_AT:_TEXT_AT], sealed[_TEXT_AT:]
         if sealed[:1] != VERSION or not text:
-            message = f"{place.table}.{place.column}: not a sealed value of a version known here"
-            raise DoesNotOpenError(message)
-        cipher = _cipher(self._sealing.key(head[1:].hex()), salt)
+            message = f"{place.table}.{place.column} of row {place.row}: not a sealed value of a version known here"
+            raise DoesNotOpenError(message, place)
         try:
-            return Hidden(cipher.decrypt(nonce, text, head + place.bound()))
+            key = self._sealing.key(head[1:].hex())
+            return Hidden(_cipher(key, salt).decrypt(nonce, text, head + place.bound()))
+        except DoesNotOpenError as fault:
+            raise DoesNotOpenError(str(fault), place) from None
         except InvalidTag:
             message = f"{place.table}.{place.column} of row {place.row}: altered, or moved from another place"
-            raise DoesNotOpenError(message) from None
+            raise DoesNotOpenError(message, place) from None
+
+    def resealed(self, sealed: bytes, place: Place) -> bytes:
+        """Seal a value anew under the active key. Raises `DoesNotOpenError`."""
+        return self.seal(self.open(sealed, place), place)
 
     def proof(self) -> bytes:
         """Return a sealed value that tells these rings from all others."""
@@ -116,8 +177,17 @@ class Vault:
         except DoesNotOpenError:
             return False
 
+    def proof_pepper(self, sealed: bytes) -> str:
+        """Return which pepper key a `proof` was made with. Raises `DoesNotOpenError`."""
+        return self.open(sealed, _PROOF).reveal()[:KEY_ID_BYTES].hex()
+
     def _mark(self, key_id: str) -> bytes:
         return self.peppered(key_id, "installation", b"")
+
+    @property
+    def sealing_id(self) -> str:
+        """The id of the key that values are sealed under."""
+        return self._sealing.active
 
     @property
     def pepper_id(self) -> str:

@@ -90,12 +90,12 @@ class Mint:
         head, _, tail = token.partition(".")
         payload, _, signature = tail.partition(".")
         try:
-            key = self._keys.by_header[head.encode("ascii")]
+            key = self._keys.under(head.encode("ascii"))
             raw = _decoded(signature)
-            if raw is None or not key.verify(f"{head}.{payload}".encode("ascii"), raw):
+            if key is None or raw is None or not key.verify(f"{head}.{payload}".encode("ascii"), raw):
                 return None
             claims = self._decode(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        except (KeyError, ValueError):
+        except ValueError:
             return None
         if claims.iss != self._issuer or claims.aud != self._audience or claims.exp <= self._clock.now() // SECOND:
             return None

@@ -2,6 +2,7 @@
 
 import json
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,12 +21,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
+from sallyport.kernel.keyfiles import KeysRefusedError
+from sallyport.kernel.livering import LiveRing
 from sallyport.kernel.vault import Ring
 
 TYPE: Final = "at+jwt"  # RFC 9068 2.1
 
 
-class SigningKeysRefusedError(Exception):
+class SigningKeysRefusedError(KeysRefusedError):
     """The signing ring can't be used, or holds keys for another algorithm than the settings name."""
 
 
@@ -49,27 +52,60 @@ class SigningKey:
         return self.algorithm.verify(message, self.public, signature)
 
 
-class SigningKeys:
-    """All keys of the ring: the active one signs, each of them verifies and stands in the JWKS."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loaded:
+    """The signing ring, ready to use."""
 
-    def __init__(self, ring: Ring, algorithm: str) -> None:
-        self.by_header: dict[bytes, SigningKey] = {}
-        for key_id, der in ring.keys.items():
-            key = _signing_key(key_id, der.reveal())
-            self.by_header[key.header] = key
-            if key_id == ring.active:
-                self.active = key
-        if self.active.jwk["alg"] != algorithm:
-            message = (
-                f"the signing ring signs with {self.active.jwk['alg']}, but SALLYPORT_SIGNING_ALGORITHM is "
-                f"{algorithm}: put the setting back"
-            )
-            raise SigningKeysRefusedError(message)
+    ring: Ring
+    active: SigningKey
+    by_header: Mapping[bytes, SigningKey]
+
+
+class SigningKeys:
+    """All keys of the ring as it is now: the active one signs, each of them verifies and stands in the JWKS."""
+
+    def __init__(self, ring: LiveRing) -> None:
+        self._ring = ring
+        self._loaded = _loaded(ring.now)
+
+    @property
+    def active(self) -> SigningKey:
+        """The key that signs."""
+        return self._now().active
+
+    @property
+    def by_header(self) -> Mapping[bytes, SigningKey]:
+        """Every key, by the one header that it signs under."""
+        return self._now().by_header
 
     @property
     def jwks(self) -> dict[str, Any]:
         """Return the public keys. RFC 7517 5."""
         return {"keys": [key.jwk for key in self.by_header.values()]}
+
+    def under(self, header: bytes) -> SigningKey | None:
+        """Return the key that signs under a header; None if there is none, in the file neither."""
+        found = self.by_header.get(header)
+        if found is None:
+            self._ring.look_for_unknown()
+            found = self.by_header.get(header)
+        return found
+
+    def _now(self) -> _Loaded:
+        ring = self._ring.now
+        if ring is not self._loaded.ring:
+            self._loaded = _loaded(ring)
+        return self._loaded
+
+
+def signs_with(ring: Ring, algorithm: str) -> None:
+    """Make sure that a ring signs as the settings say. Raises `SigningKeysRefusedError`."""
+    found = _loaded(ring).active.jwk["alg"]
+    if found != algorithm:
+        message = (
+            f"the signing ring signs with {found}, but SALLYPORT_SIGNING_ALGORITHM is {algorithm}: put the setting back"
+        )
+        raise SigningKeysRefusedError(message)
 
 
 def draw_key(algorithm: str) -> bytes:
@@ -81,6 +117,12 @@ def draw_key(algorithm: str) -> bytes:
 def encoded(raw: bytes) -> bytes:
     """Return base64url without padding. RFC 7515 2."""
     return urlsafe_b64encode(raw).rstrip(b"=")
+
+
+def _loaded(ring: Ring) -> _Loaded:
+    keys = {key_id: _signing_key(key_id, der.reveal()) for key_id, der in ring.keys.items()}
+    by_header = {key.header: key for key in keys.values()}
+    return _Loaded(ring=ring, active=keys[ring.active], by_header=by_header)
 
 
 def _signing_key(key_id: str, der: bytes) -> SigningKey:

@@ -19,12 +19,12 @@ def migrate(path: Path) -> None:
 
     Raises `StorageUnavailableError` where the file can't be read or is not a database.
     """
-    version = scalar(path, VERSION.text)
+    version = scalar(path, VERSION)
     if version == HEAD:
         return
     create_file(path)
     with turn_in(path.parent):
-        _upgrade(path, scalar(path, VERSION.text))
+        _upgrade(path, scalar(path, VERSION))
 
 
 def _upgrade(path: Path, version: str | None) -> None:

@@ -215,16 +215,24 @@ def create_file(path: Path) -> None:
         raise StorageUnavailableError(message) from fault
 
 
-def scalar(path: Path, sql: str) -> Any:  # noqa: ANN401  # one value of whatever type the question has
-    """Ask a database file one question at start, before there is a runner; None where there is no answer."""
+def ask(path: Path, unit: Unit[T], otherwise: T) -> T:
+    """Run a unit that only reads on a database file at start, before there is a runner.
+
+    Returns `otherwise` where there is no file or no such table yet. Raises `StorageUnavailableError`.
+    """
     if not path.exists():
-        return None
+        return otherwise
     try:
         with closing(sqlite3.connect(path)) as connection:
-            row = connection.execute(sql).fetchone()
+            return unit(SqliteRows(connection))
     except sqlite3.DatabaseError as fault:
         if "no such table" in str(fault):
-            return None
+            return otherwise
         message = f"can't open the database {path}: {fault}"
         raise StorageUnavailableError(message) from fault
+
+
+def scalar(path: Path, sql: Sql) -> Any:  # noqa: ANN401  # one value of whatever type the question has
+    """Ask a database file one question at start; None where there is no answer. Raises `StorageUnavailableError`."""
+    row = ask(path, lambda rows: rows.one(sql), None)
     return row[0] if row else None

@@ -67,5 +67,9 @@ def upgrade() -> None:
     op.add_column("sessions", sa.Column("client_digest", sa.LargeBinary(), nullable=True))
     op.add_column("totp", sa.Column("switched_off_at", sa.BigInteger(), nullable=True))
     op.create_index("ix_backup_sets_pepper_id", "backup_sets", ["pepper_id"], unique=False)
-    op.create_index("passwords_by_sealing_key", "passwords", [sa.text("substr(hash_sealed, 2, 8)")], unique=False)
-    op.create_index("totp_by_sealing_key", "totp", [sa.text("substr(seed_sealed, 2, 8)")], unique=False)
+    op.create_index(
+        "passwords_by_sealing_key", "passwords", [sa.text("substr(hash_sealed, 2, 8)"), "user_id"], unique=False
+    )
+    op.create_index(
+        "totp_by_sealing_key", "totp", [sa.text("substr(seed_sealed, 2, 8)"), "user_id", "id"], unique=False
+    )
