@@ -27,6 +27,8 @@ from sallyport.kernel.livering import LiveRing
 from sallyport.kernel.meters import Meters, of_queue
 from sallyport.kernel.sharing import Shared
 from sallyport.kernel.vault import Vault
+from sallyport.keys.desk import KeyDesk
+from sallyport.keys.flow.rings import Sleep, Tell
 from sallyport.keys.plans import ring_plans
 from sallyport.keys.start import key_faults, open_keys
 from sallyport.login import store as login_store
@@ -294,6 +296,23 @@ def faults_of_keys(understood: Mapping[str, Any]) -> list[str]:
         return []
     plans = ring_plans(understood["signing_algorithm"], system_randomness)
     return key_faults(path_of(understood["database_url"]), understood["keys_dir"], plans, system_randomness)
+
+
+def key_desk(settings: Settings, sleep: Sleep, tell: Tell, machine: Machine | None = None) -> KeyDesk:
+    """Build what the commands about keys need, beside a service that may be running; makes nothing.
+
+    Raises `KeysRefusedError` or `StorageUnavailableError` where keys and database do not fit each other.
+    """
+    machine = machine or Machine()
+    return KeyDesk(
+        path=settings.database_path,
+        directory=settings.keys_dir,
+        plans=ring_plans(settings.signing_algorithm, machine.randomness),
+        clock=machine.clock,
+        randomness=machine.randomness,
+        sleep=sleep,
+        tell=tell,
+    )
 
 
 def _common_passwords() -> frozenset[str]:

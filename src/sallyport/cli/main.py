@@ -5,12 +5,16 @@ from typing import Annotated
 import typer
 
 from sallyport import __version__
+from sallyport.cli.keys import keys
 
 app = typer.Typer(
     help="Accounts and multi-factor authentication, self-hosted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+app.add_typer(keys, name="keys")
 
 
 def _print_version(*, wanted: bool) -> None:

@@ -19,12 +19,17 @@ def migrate(path: Path) -> None:
 
     Raises `StorageUnavailableError` where the file can't be read or is not a database.
     """
-    version = scalar(path, VERSION)
-    if version == HEAD:
+    if version_of(path) == HEAD:
         return
     create_file(path)
     with turn_in(path.parent):
-        _upgrade(path, scalar(path, VERSION))
+        _upgrade(path, version_of(path))
+
+
+def version_of(path: Path) -> str | None:
+    """Return the schema's version; None where there is none yet. Raises `StorageUnavailableError`."""
+    version: str | None = scalar(path, VERSION)
+    return version
 
 
 def _upgrade(path: Path, version: str | None) -> None:
