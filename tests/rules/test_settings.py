@@ -208,3 +208,22 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
 def test_a_list_of_anything_but_text_is_a_fault_of_its_setting(tmp_path: Path) -> None:
     (told,) = faults(tmp_path, toml="trusted_roles = [1, 2]")
     assert "TRUSTED_ROLES" in told
+
+
+@pytest.mark.parametrize("url", ["http://accounts.example.org", "HTTP://accounts.example.org", None])
+def test_production_wants_https(tmp_path: Path, url: str | None) -> None:
+    environ = {"ENV": "production"} | ({"PUBLIC_URL": url} if url else {})
+    (told,) = faults(tmp_path, environ)
+    assert told.startswith("SALLYPORT_PUBLIC_URL: https is wanted")
+    assert read(tmp_path, {"ENV": "production", "PUBLIC_URL": "https://accounts.example.org"}).env == "production"
+    assert read(tmp_path, {"PUBLIC_URL": "http://accounts.example.org"}).env == "development"
+
+
+def test_what_is_wrong_together_is_told_beside_what_is_wrong_alone(tmp_path: Path) -> None:
+    told = faults(tmp_path, {"ENV": "production", "PORT": "http", "TRUSTED_ROLES": ",", "ADMIN_PASSWORD": "short"})
+    assert sorted(line.partition(":")[0] for line in told) == [
+        "SALLYPORT_ADMIN_PASSWORD",
+        "SALLYPORT_PORT",
+        "SALLYPORT_PUBLIC_URL",
+        "SALLYPORT_TRUSTED_ROLES",
+    ]

@@ -5,14 +5,16 @@ import os
 import stat
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
 
+from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import system_randomness
-from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, open_rings
+from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, change_ring, open_rings
 from sallyport.kernel.vault import Ring
 from tests.world import NOON
 
@@ -99,6 +101,13 @@ def ring(**changes: Any) -> str:
         ring(active="short", keys={"short": ""}),
         ring(active="0011", keys={"0011": "AAAA"}),
         ring(active="zz11223344556677", keys={"zz11223344556677": "AAAA"}),
+        ring(active="AA11223344556677", keys={"AA11223344556677": b64encode(bytes(32)).decode()}),
+        ring(next="ffffffffffffffff"),
+        ring(next="0011223344556677"),
+        ring(made={"0011223344556677": "yesterday"}),
+        ring(made={"0011223344556677": "2026-11-23T05:13:08"}),
+        ring(left=["0011223344556677"]),
+        ring(since=7),
     ],
 )
 def test_what_is_no_ring_is_refused(tmp_path: Path, text: str) -> None:
@@ -150,6 +159,103 @@ def test_a_folder_in_place_of_a_ring_is_a_clear_fault(tmp_path: Path) -> None:
     (tmp_path / "sealing.json").mkdir(mode=0o700)
     (told,) = faults(tmp_path)
     assert "sealing.json" in told
+
+
+def test_a_file_of_the_first_release_is_read_and_its_second_signing_key_is_the_next(tmp_path: Path) -> None:
+    keys = {"00" * 8: b64encode(bytes(32)).decode(), "11" * 8: b64encode(bytes(48)).decode()}
+    for name, held in (("sealing", {"00" * 8: keys["00" * 8]}), ("signing", keys)):
+        written = {"ring": name, "active": "00" * 8, "keys": held}
+        (tmp_path / f"{name}.json").write_text(json.dumps(written))
+        (tmp_path / f"{name}.json").chmod(0o600)
+    made = opened(tmp_path, used=True)
+    assert {name: (ring.active, ring.following, ring.since) for name, ring in made.items()} == {
+        "sealing": ("00" * 8, None, None),
+        "signing": ("00" * 8, "11" * 8, None),
+    }
+    assert not any(ring.made or ring.left or ring.unfinished for ring in made.values())
+
+
+def test_a_file_of_today_is_one_that_the_first_release_reads(tmp_path: Path) -> None:
+    opened(tmp_path)
+    written = json.loads((tmp_path / "signing.json").read_text())
+    assert written["ring"] == "signing"
+    assert written["active"] in written["keys"]
+    assert {type(key) for key in written["keys"].values()} == {str}
+
+
+def test_a_changed_ring_is_read_as_it_was_written(tmp_path: Path) -> None:
+    before = opened(tmp_path)["sealing"]
+    key = Hidden(bytes(32))
+
+    def rotated(ring: Ring) -> Ring:
+        return ring.announcing("ab" * 8, key, NOON + 1).turned("ab" * 8, NOON + 2, unfinished=True)
+
+    changed = change_ring(tmp_path, PLANS[0], rotated)
+    read = opened(tmp_path, used=True)["sealing"]
+    for ring in (changed, read):
+        assert (ring.active, ring.following, ring.since, ring.unfinished) == ("ab" * 8, None, NOON + 2, True)
+        assert (ring.made, ring.left) == ({before.active: NOON, "ab" * 8: NOON + 1}, {before.active: NOON + 2})
+    assert plain({"sealing": read}) == plain({"sealing": changed})
+    assert stat.S_IMODE((tmp_path / "sealing.json").stat().st_mode) == 0o600
+    gone = change_ring(tmp_path, PLANS[0], lambda ring: ring.without(before.active))
+    assert (set(gone.keys), set(gone.made), gone.left) == ({"ab" * 8}, {"ab" * 8}, {})
+
+
+def test_a_change_that_changes_nothing_leaves_the_file_alone(tmp_path: Path) -> None:
+    opened(tmp_path)
+    before = (tmp_path / "sealing.json").stat()
+    change_ring(tmp_path, PLANS[0], lambda ring: ring)
+    assert (tmp_path / "sealing.json").stat() == before
+
+
+def test_a_ring_that_is_no_use_is_never_written(tmp_path: Path) -> None:
+    opened(tmp_path)
+    before = (tmp_path / "sealing.json").read_bytes()
+
+    def two_at_most(ring: Ring) -> None:
+        if len(ring.keys) > 1:
+            raise KeysRefusedError("too many")
+
+    plan = replace(PLANS[0], accept=two_at_most)
+    with pytest.raises(KeysRefusedError, match="too many"):
+        change_ring(tmp_path, plan, lambda ring: ring.announcing("ab" * 8, Hidden(bytes(32)), NOON))
+    assert (tmp_path / "sealing.json").read_bytes() == before
+
+
+def test_a_half_written_file_of_a_crashed_rotation_is_no_hindrance(tmp_path: Path) -> None:
+    opened(tmp_path)
+    (tmp_path / ".sealing.part").write_text("{")
+    change_ring(tmp_path, PLANS[0], lambda ring: ring.announcing("ab" * 8, Hidden(bytes(32)), NOON))
+    assert opened(tmp_path, used=True)["sealing"].following == "ab" * 8
+    assert not (tmp_path / ".sealing.part").exists()
+
+
+def test_changes_at_once_do_not_lose_each_other(tmp_path: Path) -> None:
+    opened(tmp_path)
+    ids = [f"{number:016x}" for number in range(24)]
+    with ThreadPoolExecutor(8) as nodes:
+        list(
+            nodes.map(
+                lambda one: change_ring(tmp_path, PLANS[0], lambda ring: ring.announcing(one, Hidden(bytes(32)), NOON)),
+                ids,
+            )
+        )
+    assert set(opened(tmp_path, used=True)["sealing"].keys) >= set(ids)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not run: only root can write in another's name")
+def test_what_root_rotates_stays_the_file_of_the_service(tmp_path: Path) -> None:
+    opened(tmp_path)
+    os.chown(tmp_path / "sealing.json", 4711, 4712)
+    change_ring(tmp_path, PLANS[0], lambda ring: ring.announcing("ab" * 8, Hidden(bytes(32)), NOON))
+    made = (tmp_path / "sealing.json").stat()
+    assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (4711, 4712, 0o600)
+
+
+def test_a_folder_that_is_not_there_is_not_made_by_a_change(tmp_path: Path) -> None:
+    with pytest.raises(KeysRefusedError, match="missing"):
+        change_ring(tmp_path / "keys", PLANS[0], lambda ring: ring)
+    assert not (tmp_path / "keys").exists()
 
 
 def test_a_key_of_no_length_is_no_key(tmp_path: Path) -> None:

@@ -29,11 +29,6 @@ class KeyTold:
     rows: Mapping[str, int]
     """How many rows name it, by table and column; none for a ring whose keys no row names."""
 
-    @property
-    def named(self) -> int:
-        """How many rows name it in all."""
-        return sum(self.rows.values())
-
 
 def still_to_wait(since: int | None, settle: int, now: int) -> int:
     """Return how long to wait yet until something written at `since` is known everywhere. All in microseconds.
@@ -53,8 +48,8 @@ def reason_to_keep(told: KeyTold, rest: int, now: int) -> str | None:
         return f"it is the active key: sallyport keys rotate {told.ring} makes another one active first"
     if told.state is State.NEXT:
         return "it is the next key: clients know it already, and the next rotation makes it active"
-    if told.named:
-        rows = ", ".join(f"{count} in {where}" for where, count in told.rows.items() if count)
+    rows = ", ".join(f"{count} in {where}" for where, count in told.rows.items() if count)
+    if rows:
         return f"rows still name it: {rows}"
     if told.left is not None and (seconds := -(-(told.left + rest - now) // 1_000_000)) > 0:
         return f"tokens that it signed may still be good: wait {seconds} seconds more"
