@@ -152,10 +152,10 @@ async def test_a_password_that_changes_meanwhile_wins(
         assert (await person.call("PUT", f"/users/me/secrets/{secret['uid']}", body)).status_code == 200
         person.password = "quite another lot of words"
 
-    async def move(self: Reseal, vault: Any, sealed: Any, batch: Any, stuck: Any) -> int:
+    async def move(self: Reseal, sealed: Any, batch: Any, stuck: Any) -> int:
         if person.password == PASSWORD:
             await change()
-        return await moved(self, vault, sealed, batch, stuck)
+        return await moved(self, sealed, batch, stuck)
 
     monkeypatch.setattr(Reseal, "_move", move)
     await desk.keys.rotate("sealing")
@@ -224,8 +224,8 @@ async def test_a_second_pass_finds_what_a_node_sealed_that_slept(
     late = (await fetch(desk.world, "SELECT user_id, hash_sealed FROM passwords"))[0]
     moved = Reseal._column
 
-    async def column(self: Reseal, vault: Any, sealed: Any, stuck: Any) -> int:
-        count = await moved(self, vault, sealed, stuck)
+    async def column(self: Reseal, sealed: Any, stuck: Any) -> int:
+        count = await moved(self, sealed, stuck)
         if count and sealed.table == "totp":
             sql = "UPDATE passwords SET hash_sealed = :s WHERE user_id = :u"
             await operate(desk.world, sql, s=late[1], u=late[0])
@@ -242,8 +242,8 @@ async def test_passes_come_to_an_end_even_where_somebody_seals_under_the_old_key
     late = (await fetch(desk.world, "SELECT user_id, seed_sealed FROM totp"))[0]
     moved = Reseal._column
 
-    async def column(self: Reseal, vault: Any, sealed: Any, stuck: Any) -> int:
-        count = await moved(self, vault, sealed, stuck)
+    async def column(self: Reseal, sealed: Any, stuck: Any) -> int:
+        count = await moved(self, sealed, stuck)
         if sealed.table == "totp":
             await operate(desk.world, "UPDATE totp SET seed_sealed = :s WHERE user_id = :u", s=late[1], u=late[0])
         return count
@@ -335,6 +335,25 @@ async def test_a_node_that_missed_the_rotation_opens_what_is_sealed_under_the_ne
     await desk.keys.rotate("sealing", 0)
     desk.world.clock.advance(30)
     assert (await sleeper.password(people[0].name, PASSWORD)).json()["type"] == "CHALLENGE"
+
+
+async def test_rows_do_not_move_away_from_a_key_that_is_about_to_be_active(desk: Desk, people: list[Person]) -> None:
+    other = Desk(desk.world)
+
+    async def look() -> None:
+        desk.meanwhile = None
+        ring = desk.keys.rings.read("sealing")
+        assert ring.following is not None
+        sealed = (await fetch(desk.world, "SELECT user_id, hash_sealed FROM passwords"))[0]
+        early = sealed[1][:1] + bytes.fromhex(ring.following) + sealed[1][9:]
+        sql = "UPDATE passwords SET hash_sealed = :s WHERE user_id = :u"
+        await operate(desk.world, sql, s=early, u=sealed[0])
+        assert await other.keys.reseal() == Moved(rows=0, stuck=())
+        await operate(desk.world, sql, s=sealed[1], u=sealed[0])
+
+    desk.meanwhile = look
+    await desk.keys.rotate("sealing")
+    other.keys.close()
 
 
 async def test_a_rotation_that_lost_to_another_says_so(desk: Desk) -> None:

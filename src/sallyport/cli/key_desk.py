@@ -61,8 +61,11 @@ def retire(database: str, ring: str, key: str, wait: float | None, *, yes: bool)
     async def run(desk: KeyDesk) -> int:
         if kept := await desk.retire.judge(ring, key):
             return _refuse(f"key {key} of the {ring} ring stays: {kept}")
-        if not yes and not _confirmed(ring, key):
+        if not yes and not sys.stdin.isatty():
+            typer.echo("nobody is there to ask: say --yes", err=True)
             return _USAGE
+        if not yes and not typer.confirm(f"Erase key {key} for good? Older backups can't be read without it."):
+            return 1
         if kept := await desk.retire(ring, key, _micros(wait)):
             return _refuse(f"key {key} of the {ring} ring stays: {kept}")
         typer.echo(f"{ring}: key {key} is retired")
@@ -92,13 +95,6 @@ def _opened(desk: KeyDesk) -> Iterator[KeyDesk]:
 def _refuse(why: str) -> int:
     typer.echo("\n".join(["refused:", *(f"  {line}" for line in why.splitlines())]), err=True)
     return 1
-
-
-def _confirmed(ring: str, key: str) -> bool:
-    if not sys.stdin.isatty():
-        typer.echo("nobody is there to ask: say --yes", err=True)
-        return False
-    return typer.confirm(f"Erase key {key} of the {ring} ring for good? Older backups can't be read without it.")
 
 
 def _tell(line: str) -> None:

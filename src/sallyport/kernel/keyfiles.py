@@ -46,8 +46,6 @@ class RingPlan:
     """How long a new key is known before it is used."""
     rest: int = 0
     """How long an older key must have been idle before it may be retired."""
-    moves: bool = False
-    """Whether something made with older keys is made anew at the end of a rotation."""
 
 
 def open_rings(

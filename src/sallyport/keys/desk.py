@@ -8,7 +8,7 @@ from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan
 from sallyport.keys.flow.reseal import Reseal
 from sallyport.keys.flow.retire import Retire
 from sallyport.keys.flow.rings import Rings, Sleep, Tell
-from sallyport.keys.flow.rotate import Rotate
+from sallyport.keys.flow.rotate import Move, Rotate
 from sallyport.keys.start import key_faults
 from sallyport.store import schema
 from sallyport.store.sqlite import SqliteWork
@@ -42,7 +42,9 @@ class KeyDesk:
         self._work = work = SqliteWork(path)
         self.rings = Rings(directory=directory, plans=plans, work=work, clock=clock, randomness=randomness)
         self.reseal = Reseal(rings=self.rings, work=work, sleep=sleep, tell=tell)
-        self.rotate = Rotate(rings=self.rings, reseal=self.reseal, sleep=sleep, tell=tell)
+        # What users hold (backup codes, refresh tokens) can't be made anew under another pepper; the proof can.
+        moves: dict[str, Move] = {"sealing": self.reseal, "pepper": self.reseal.renew_proof}
+        self.rotate = Rotate(rings=self.rings, moves=moves, sleep=sleep, tell=tell)
         self.retire = Retire(rings=self.rings, sleep=sleep, tell=tell)
 
     def close(self) -> None:

@@ -16,9 +16,8 @@ _JWKS_KEPT: Final = 5 * MINUTE
 def ring_plans(algorithm: str, randomness: Randomness) -> list[RingPlan]:
     """Return the plan of every ring. `algorithm` is the one that the settings name for tokens."""
     return [
-        RingPlan(name="sealing", draw=lambda: randomness(_KEY_BYTES), moves=True),
-        # The proof in `installation` names the pepper; what users hold (backup codes) can't be made anew without them.
-        RingPlan(name="pepper", draw=lambda: randomness(_KEY_BYTES), moves=True),
+        RingPlan(name="sealing", draw=lambda: randomness(_KEY_BYTES)),
+        RingPlan(name="pepper", draw=lambda: randomness(_KEY_BYTES)),
         RingPlan(
             name="signing",
             draw=lambda: draw_key(algorithm),

@@ -29,6 +29,9 @@ class Moved:
     """Values that do not open: altered, or moved from another place. They stand as they stood."""
 
 
+NOTHING: Final = Moved(rows=0, stuck=())
+
+
 class Reseal:
     """Seals anew whatever is sealed under another key than the active one, in small units.
 
@@ -47,29 +50,36 @@ class Reseal:
 
         Raises `KeysRefusedError`, and `StorageUnavailableError` where the database stays busy for a minute.
         """
-        vault = self._rings.vault()
-        await self._patiently(self._work, lambda rows: _renew_proof(rows, vault))
+        await self.renew_proof()
         total, stuck = 0, set[Place]()
         for _ in range(_PASSES):  # a further one finds what a node has sealed that slept through the rotation
             stuck.clear()
             moved = 0
             for sealed in store.SEALED:
-                moved += await self._column(vault, sealed, stuck)
+                moved += await self._column(sealed, stuck)
             total += moved
             if not moved:
                 break
         return Moved(rows=total, stuck=tuple(sorted(stuck, key=Place.bound)))
 
-    async def _column(self, vault: Vault, sealed: store.Sealed, stuck: set[Place]) -> int:
-        named = await self._patiently(self._work.read, lambda rows: store.keys_named(rows, sealed.naming))
-        older = [key_id for key_id in named if key_id != vault.sealing_id]
-        return sum([await self._from_key(vault, sealed, key_id, stuck) for key_id in older])
+    async def renew_proof(self) -> Moved:
+        """Make the proof of the rings anew, so that no older key is needed to start. Raises as a call does."""
+        vault = self._rings.vault()
+        await self._patiently(self._work, lambda rows: _renew_proof(rows, vault))
+        return NOTHING
 
-    async def _from_key(self, vault: Vault, sealed: store.Sealed, key_id: str, stuck: set[Place]) -> int:
+    async def _column(self, sealed: store.Sealed, stuck: set[Place]) -> int:
+        named = await self._patiently(self._work.read, lambda rows: store.keys_named(rows, sealed.naming))
+        ring = self._rings.read(sealed.naming.ring)
+        # Neither away from the next key: a rotation beside this one may be making it active at this moment.
+        older = [key_id for key_id in named if key_id not in {ring.active, ring.following}]
+        return sum([await self._from_key(sealed, key_id, stuck) for key_id in older])
+
+    async def _from_key(self, sealed: store.Sealed, key_id: str, stuck: set[Place]) -> int:
         moved = 0
         batch = await self._batch(sealed, key_id, None)
         while batch:
-            moved += await self._move(vault, sealed, batch, stuck)
+            moved += await self._move(sealed, batch, stuck)
             self._tell(f"{sealed.naming.where}: {moved} rows moved away from key {key_id}")
             await self._sleep(_BREATH)
             batch = await self._batch(sealed, key_id, batch[-1])
@@ -78,8 +88,8 @@ class Reseal:
     async def _batch(self, sealed: store.Sealed, key_id: str, after: store.Value | None) -> list[store.Value]:
         return await self._patiently(self._work.read, lambda rows: store.under(rows, sealed, key_id, after, _AT_ONCE))
 
-    async def _move(self, vault: Vault, sealed: store.Sealed, batch: Sequence[store.Value], stuck: set[Place]) -> int:
-        moves = []
+    async def _move(self, sealed: store.Sealed, batch: Sequence[store.Value], stuck: set[Place]) -> int:
+        vault, moves = self._rings.vault(), []
         for value in batch:
             place = sealed.place(value.user, value.uid)
             try:
@@ -100,7 +110,6 @@ class Reseal:
 
 
 def _renew_proof(rows: Rows, vault: Vault) -> None:
-    """Make the proof of the rings anew, so that no older key is needed to start."""
     old = store.proof(rows)
     if old is not None and vault.proves(old):
         store.renew_proof(rows, old, vault.proof())

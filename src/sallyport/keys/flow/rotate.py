@@ -1,16 +1,18 @@
 """Rotating a ring: announce a key, make it active, move what was made with older ones."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from sallyport.kernel.clock import SECOND
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, draw_key_id
 from sallyport.kernel.vault import Ring
-from sallyport.keys.flow.reseal import Moved, Reseal
+from sallyport.keys.flow.reseal import NOTHING, Moved
 from sallyport.keys.flow.rings import Rings, Sleep, Tell
 from sallyport.keys.rules import still_to_wait
 
-_NOTHING = Moved(rows=0, stuck=())
+Move = Callable[[], Awaitable[Moved]]
+"""Makes anew what was made with older keys of a ring."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +29,9 @@ class Rotated:
 class Rotate:
     """Makes a new key active. Each step is one change of a file or of rows, and is taken up again after a crash."""
 
-    def __init__(self, *, rings: Rings, reseal: Reseal, sleep: Sleep, tell: Tell) -> None:
+    def __init__(self, *, rings: Rings, moves: Mapping[str, Move], sleep: Sleep, tell: Tell) -> None:
         self._rings = rings
-        self._reseal = reseal
+        self._moves = moves
         self._sleep = sleep
         self._tell = tell
 
@@ -65,16 +67,16 @@ class Rotate:
         if ring.following != following:
             message = f"another rotation of the {plan.name} ring ran meanwhile: see sallyport keys list"
             raise KeysRefusedError(message)
-        turned = ring.turned(following, self._rings.clock.now(), unfinished=plan.moves)
+        turned = ring.turned(following, self._rings.clock.now(), unfinished=plan.name in self._moves)
         return self._announced(plan, turned) if plan.keys > 1 else turned
 
     async def _finish(self, plan: RingPlan, settle: int, *, resumed: bool) -> Rotated:
         ring = self._rings.read(plan.name)
-        moved = _NOTHING
+        moved = NOTHING
         if ring.unfinished:
             # A node that has not seen the change yet would go on with the older key behind our back.
             await self._wait("rows move to it", ring.since, settle)
-            moved = await self._reseal()
+            moved = await self._moves[plan.name]()
             self._rings.change(plan.name, lambda now: now.finished(ring.active))
         return Rotated(ring=plan.name, active=ring.active, resumed=resumed, moved=moved)
 
