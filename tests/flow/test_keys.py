@@ -139,6 +139,16 @@ async def test_logins_go_on_while_rows_move(desk: Desk, people: list[Person], mo
     assert await desk.rows("sealing", State.OLD) == 0
 
 
+async def test_one_pass_moves_all_rows_however_few_at_a_time(
+    desk: Desk, people: list[Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resealing, "_AT_ONCE", 2)
+    monkeypatch.setattr(resealing, "_PASSES", 1)
+    done = await desk.keys.rotate("sealing", 0)
+    assert done.moved.rows == 7
+    assert await desk.rows("sealing", State.OLD) == 0
+
+
 async def test_a_password_that_changes_meanwhile_wins(
     desk: Desk, people: list[Person], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,22 @@ async def test_a_missing_ring_beside_a_used_database_stops_the_start(tmp_path: P
     assert not (tmp_path / "keys" / f"{name}.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("ring", "words"),
+    [("pepper", "are not those of this database"), ("sealing", "rows of passwords.hash_sealed name the sealing key")],
+)
+async def test_a_ring_of_another_installation_stops_the_start(tmp_path: Path, ring: str, words: str) -> None:
+    clock = TurnedClock()
+    for name in ("ours", "theirs"):
+        (tmp_path / name).mkdir()
+        service = service_in(tmp_path / name, clock)
+        await service.first_start()
+        service.close()
+    (tmp_path / "theirs" / "keys" / f"{ring}.json").rename(tmp_path / "ours" / "keys" / f"{ring}.json")
+    with pytest.raises(KeysRefusedError, match=words):
+        service_in(tmp_path / "ours", clock)
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 async def test_a_ring_that_others_can_read_stops_the_start(tmp_path: Path, mode: int) -> None:
     clock = TurnedClock()

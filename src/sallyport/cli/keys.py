@@ -14,7 +14,7 @@ keys = typer.Typer(
     no_args_is_help=True,
 )
 
-_Ring = Annotated[str, typer.Argument(metavar="RING", help="sealing, pepper or signing.", show_default=False)]
+_Ring = Annotated[str, typer.Argument(metavar="RING", help="One of those that `keys list` shows.", show_default=False)]
 _Database = Annotated[
     str, typer.Option(help="URL of the database.", show_default="SALLYPORT_DATABASE_URL, as for serve")
 ]

@@ -11,6 +11,7 @@ app = typer.Typer(
     help="Accounts and multi-factor authentication, self-hosted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # so that the lines of a paragraph run on
 )
 
 

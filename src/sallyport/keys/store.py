@@ -9,7 +9,10 @@ from sallyport.store.work import Rows, Sql
 
 # A sealed value names its key in bytes 2 to 9. The next id after one is found by one step into the index: a million
 # rows under one key cost no more than one.
-PASSWORD_NEXT_KEY = Sql("SELECT min(substr(hash_sealed, 2, 8)) FROM passwords WHERE substr(hash_sealed, 2, 8) > :after")
+PASSWORD_NEXT_KEY = Sql(
+    """SELECT substr(hash_sealed, 2, 8) FROM passwords
+       WHERE substr(hash_sealed, 2, 8) > :after ORDER BY substr(hash_sealed, 2, 8) LIMIT 1"""
+)
 PASSWORD_COUNT = Sql("SELECT count(*) FROM passwords WHERE substr(hash_sealed, 2, 8) = :key")
 PASSWORDS_UNDER = Sql(
     """SELECT user_id, id, hash_sealed FROM passwords
@@ -19,7 +22,10 @@ PASSWORDS_UNDER = Sql(
 RESEAL_PASSWORD = Sql(
     "UPDATE passwords SET hash_sealed = :new WHERE user_id = :user AND id = :uid AND hash_sealed = :old"
 )
-TOTP_NEXT_KEY = Sql("SELECT min(substr(seed_sealed, 2, 8)) FROM totp WHERE substr(seed_sealed, 2, 8) > :after")
+TOTP_NEXT_KEY = Sql(
+    """SELECT substr(seed_sealed, 2, 8) FROM totp
+       WHERE substr(seed_sealed, 2, 8) > :after ORDER BY substr(seed_sealed, 2, 8) LIMIT 1"""
+)
 TOTP_COUNT = Sql("SELECT count(*) FROM totp WHERE substr(seed_sealed, 2, 8) = :key")
 TOTP_UNDER = Sql(
     """SELECT user_id, id, seed_sealed FROM totp
@@ -30,7 +36,7 @@ RESEAL_TOTP = Sql("UPDATE totp SET seed_sealed = :new WHERE user_id = :user AND 
 PROOF = Sql("SELECT keys_sealed FROM installation")
 RENEW_PROOF = Sql("UPDATE installation SET keys_sealed = :new WHERE id = 1 AND keys_sealed = :old")
 
-CODES_NEXT_PEPPER = Sql("SELECT min(pepper_id) FROM backup_sets WHERE pepper_id > :after")
+CODES_NEXT_PEPPER = Sql("SELECT pepper_id FROM backup_sets WHERE pepper_id > :after ORDER BY pepper_id LIMIT 1")
 CODES_COUNT = Sql("SELECT count(*) FROM backup_sets WHERE pepper_id = :key")
 # The successors of spent refresh tokens are derived under the pepper that their salt names. No index: it would cost
 # every refresh, and only `keys list` and `keys retire` ask.
@@ -97,7 +103,7 @@ def keys_named(rows: Rows, naming: Naming) -> list[str]:
         return []
     found: list[str] = []
     after: str | bytes = "" if naming.as_text else b""
-    while (row := rows.one(naming.next_key, after=after)) and row[0] is not None:
+    while row := rows.one(naming.next_key, after=after):
         after = row[0]
         found.append(after if isinstance(after, str) else after.hex())
     return found
