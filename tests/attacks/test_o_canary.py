@@ -85,6 +85,7 @@ class Alice:
     journey: Journey
     auth: str = ""
     refresh: str = ""
+    client: str = ""
     seed: str = ""
     totp: str = ""
     codes: list[str] = field(default_factory=list)
@@ -94,6 +95,7 @@ class Alice:
 
     def hold(self, read: Any) -> None:
         self.auth, self.refresh = f"Bearer {read['token']}", read["refresh"]
+        self.client = read.get("client", self.client)
 
     def code(self, steps: int) -> str:
         """Return the code so many steps from now; it is planted, too."""
@@ -102,7 +104,8 @@ class Alice:
         return code
 
     def challenge(self, password: str) -> str:
-        read = self.journey.ask("GET", "/auth/password", Authorization=basic("alice", password))
+        shown = {"X-Sallyport-Client": self.client} if self.client else {}
+        read = self.journey.ask("GET", "/auth/password", Authorization=basic("alice", password), **shown)
         return f"jwt {read['token']}"
 
 
@@ -133,7 +136,7 @@ def go_through_the_doors(alice: Alice) -> None:
     alice.hold(ask("POST", "/auth/totp", {"token": alice.codes[1]}, Authorization=alice.challenge(PASSWORD)))
     ask("POST", "/auth/totp", {"token": alice.codes[1]}, Authorization=alice.challenge(PASSWORD))
     ask("POST", "/auth/password", {"identifier": "alice@example.org", "password": WRONG})
-    ask("POST", "/auth/password", {"identifier": "alice", "password": NEXT})
+    ask("POST", "/auth/password", {"identifier": "alice", "password": NEXT}, Cookie=f"sallyport-client={alice.client}")
 
 
 def change_everything(alice: Alice) -> None:
@@ -154,7 +157,7 @@ def change_everything(alice: Alice) -> None:
 def put_them_where_they_do_not_belong(alice: Alice) -> None:
     """Send secrets in paths, queries, headers and fields that are for something else."""
     ask, token = alice.journey.ask, alice.auth.partition(" ")[2]
-    held = [token, alice.refresh, NEXT, PASSWORD, alice.codes[2], alice.seed]
+    held = [token, alice.refresh, NEXT, PASSWORD, alice.codes[2], alice.seed, alice.client]
     for secret in held:
         ask("GET", f"/users/{quote(secret, safe='')}")
         ask("GET", f"/auth/totp?jwt_token={quote(secret)}&token={quote(secret)}")
@@ -243,6 +246,8 @@ def travelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Journe
 def test_the_journey_met_everything_that_it_was_meant_to_meet(travelled: tuple[Journey, Path]) -> None:
     journey, folder = travelled
     assert {200, 201, 204, 400, 401, 404, 405, 500, 503} <= journey.statuses
+    kinds = {name.partition(" ")[0] for name in journey.secrets.names()}
+    assert kinds >= {"password", "seed", "key", "digits", "code", "challenge", "access", "refresh", "client"}
     assert len(journey.secrets.names()) > 80
     assert {path.name for path in folder.iterdir()} >= {"sallyport.db", "sallyport.db-wal", "sallyport.db-shm", "err"}
 
