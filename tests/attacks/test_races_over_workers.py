@@ -168,13 +168,15 @@ async def test_two_workers_share_one_first_admin(world: World) -> None:
 
 
 LOG_OF_A_WORKER = """
+from pathlib import Path
+
 import structlog
 from sallyport.cli.serve import worker
 
 def answer(authorization):
     raise ValueError("a fault")
 
-worker()
+worker(Path.cwd())
 try:
     answer("Bearer spc_canary")
 except ValueError:
