@@ -179,3 +179,24 @@ def test_what_can_not_be_left_is_told_all_the_same(tmp_path: Path) -> None:
     assert one.told() == (2, 0)
     with pytest.raises(OSError, match="directory"):
         one.shared.leave()
+
+
+def test_scrapes_and_the_beat_at_once_leave_whole_numbers(tmp_path: Path, hurried_threads: None) -> None:
+    one, other = Process(tmp_path, os.getpid()), Process(tmp_path, os.getppid())
+    one.meters.attempts.count("totp", "granted")
+    one.shared.leave()
+    faults: list[Exception] = []
+
+    def leave() -> None:
+        for _ in range(200):
+            try:
+                one.shared.leave()
+            except OSError as fault:
+                faults.append(fault)
+
+    threads = [Thread(target=leave) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert other.told()[0] == 1
+    assert faults == []

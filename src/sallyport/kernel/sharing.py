@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 
@@ -23,16 +24,20 @@ class Shared:
         self._directory = directory
         self._own = own
         self._file = directory / str(os.getpid())
+        # Two threads at once, the scrape and the clock's beat, would write one file.
+        self._lock = Lock()
 
     def leave(self) -> None:
         """Leave this process's numbers for the others. Raises `OSError`, for example on a full disk."""
-        self._write(self._own())
+        with self._lock:
+            self._write(self._own())
 
     def families(self) -> list[Family]:
         """Return the numbers of all processes, those of the others at most a second old."""
-        own = self._own()
-        with suppress(OSError):  # what can't be left is told all the same
-            self._write(own)
+        with self._lock:
+            own = self._own()
+            with suppress(OSError):  # what can't be left is told all the same
+                self._write(own)
         return total([*own, *self._of_others()])
 
     def _write(self, families: list[Family]) -> None:
