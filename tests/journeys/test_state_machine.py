@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from joserfc.jwk import KeySet
 
 from sallyport.store.work import Row, Sql
-from tests.world import Phone, TurnedClock, World, bearer, client_of, service_in
+from tests.world import UNTHROTTLED, Phone, TurnedClock, World, bearer, client_of, service_in
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ class Gatehouse(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.runner = asyncio.Runner()
         self.clock = TurnedClock()
-        service = service_in(Path(self.folder.name), self.clock)
+        service = service_in(Path(self.folder.name), self.clock, UNTHROTTLED)
         self.run(service.first_start())
         self.world = World(service, client_of(service), self.clock)
         self.users: dict[str, User] = {}

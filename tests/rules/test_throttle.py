@@ -161,6 +161,8 @@ def test_a_hundred_failures_come_from_an_address_in_five_minutes_and_the_next_on
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
         ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("fe80::1%any text", "fe80::/64"),
         ("::1", "::/64"),
         ("", ""),
         ("unix socket", ""),

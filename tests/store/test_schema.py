@@ -29,6 +29,7 @@ WITHOUT_INDEX = {
 }
 SORTED_BY_HAND = {
     "sallyport.login.store.DROP_OLDEST": "sorts the challenges of one user, 21 at most",
+    "sallyport.throttle.store.DROP_OLDEST_CLIENT": "sorts the known clients of one user, 21 at most",
     "sallyport.sessions.store.OF_USER": "sorts the sessions of one user, for a list that people read",
 }
 

@@ -40,6 +40,11 @@ class LiveRing:
         """The id of the key that new values are made with."""
         return self.now.active
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all keys."""
+        return self.now.ids
+
     def key(self, key_id: str) -> Hidden[bytes]:
         """Return a key by its id. Raises `DoesNotOpenError` if the ring does not hold it, in its file neither."""
         if key_id not in self.now.keys:

@@ -70,6 +70,11 @@ class Ring:
     unfinished: bool = False
     """Whether a rotation has still to move what was made with older keys."""
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all keys."""
+        return tuple(self.keys)
+
     def key(self, key_id: str) -> Hidden[bytes]:
         """Return a key by its id. Raises `DoesNotOpenError` if the ring does not hold it."""
         try:
@@ -111,6 +116,11 @@ class Keys(Protocol):
     @property
     def active(self) -> str:
         """The id of the key that new values are made with."""
+        ...
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all keys."""
         ...
 
     def key(self, key_id: str) -> Hidden[bytes]:
@@ -197,7 +207,7 @@ class Vault:
     @property
     def pepper_ids(self) -> tuple[str, ...]:
         """The ids of all pepper keys."""
-        return tuple(self._pepper.keys)
+        return self._pepper.ids
 
     def peppered(self, key_id: str, purpose: str, value: bytes) -> bytes:
         """Return HMAC-SHA-256 of a value under a pepper key and a purpose, so that no purpose serves another."""

@@ -160,7 +160,7 @@ def address_key(ip: str) -> str:
     What is no address at all (a socket of this machine) is empty, and not counted.
     """
     try:
-        address = ip_address(ip)
+        address = ip_address(ip.partition("%")[0])  # a zone names an interface of ours, and is any text
     except ValueError:
         return ""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
