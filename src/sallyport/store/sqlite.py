@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final, TypeVar
 
+from sallyport.store.presence import Presence
 from sallyport.store.work import Row, Sql, StorageUnavailableError, Unit, Value
 
 T = TypeVar("T")
@@ -78,8 +79,13 @@ class SqliteWork:
     """Runs units of work on one SQLite file."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = _connect(path, _WRITER_PRAGMAS)
-        self._reader = _connect(path, _READER_PRAGMAS)
+        self._presence = Presence(path)
+        try:
+            self._writer = _connect(path, _WRITER_PRAGMAS)
+            self._reader = _connect(path, _READER_PRAGMAS)
+        except StorageUnavailableError:
+            self._presence.leave()
+            raise
         self._read_rows = SqliteRows(self._reader)
         self._waiting: list[_Waiting] = []
         self._in_flight = False
@@ -122,6 +128,7 @@ class SqliteWork:
             waiting.answer()
         self._writer.close()
         self._reader.close()
+        self._presence.leave()
 
     def _send_group(self) -> None:
         group, self._waiting = self._waiting, []
