@@ -1,6 +1,7 @@
 """Builds every concrete thing, once."""
 
 import runpy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from typing import Any, Final
@@ -13,14 +14,17 @@ from sallyport.authenticators.http import SecretRoutes
 from sallyport.authenticators.password.flow import ChangePassword, PasswordPolicy, SetPassword
 from sallyport.authenticators.password.hashing import Cost, Hashing
 from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr, Enroll
+from sallyport.backups import store as backups_store
+from sallyport.backups.flow import Restore
 from sallyport.edge.endpoint import Endpoint
 from sallyport.edge.gate import Gate
 from sallyport.edge.operation import OperationRoutes
+from sallyport.kernel import epochs
 from sallyport.kernel.clock import DAY, HOUR, Clock, SystemClock
 from sallyport.kernel.hashpool import HashPool
 from sallyport.kernel.ids import Ids, Randomness, system_randomness
 from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, open_rings
-from sallyport.kernel.vault import Vault
+from sallyport.kernel.vault import Ring, Vault
 from sallyport.login import store as login_store
 from sallyport.login.flow.answer import AnswerChallenge
 from sallyport.login.flow.begin import BeginLogin
@@ -41,6 +45,7 @@ from sallyport.sessions.signing import SigningKeys, draw_key
 from sallyport.settings import Settings
 from sallyport.store import schema
 from sallyport.store.sqlite import SqliteWork, scalar
+from sallyport.store.work import Rows
 from sallyport.users.flow import ChangeUser, DeleteUser, ReadUsers
 from sallyport.users.http import Users
 
@@ -214,23 +219,50 @@ class Service:
 def build(settings: Settings, machine: Machine | None = None) -> Service:
     """Bring schema and key rings to where they must be, and build the service.
 
+    Refuses a database that was copied back by hand.
     Raises `StorageUnavailableError`, `KeysRefusedError` or `SigningKeysRefusedError`, each with what to do.
     """
     machine = machine or Machine()
     path, directory = settings.database_path, settings.keys_dir
-    plans = [
-        RingPlan(name="sealing", draw=lambda: machine.randomness(_KEY_BYTES)),
-        RingPlan(name="pepper", draw=lambda: machine.randomness(_KEY_BYTES)),
-        RingPlan(name="signing", draw=lambda: draw_key(settings.signing_algorithm), keys=2),
-    ]
     proof = scalar(path, "SELECT keys_sealed FROM installation")
-    rings = open_rings(directory, plans, machine.randomness, used_database=proof is not None)
+    rings = _rings(settings, machine, used_database=proof is not None)
     schema.migrate(path)
     vault = Vault(rings["sealing"], rings["pepper"], machine.randomness)
     if proof is not None and not vault.proves(proof):
         message = f"the keys in {directory} are not those of this database: restore the ones that belong to it"
         raise KeysRefusedError(message)
+    if proof is not None:
+        epochs.keep(directory, scalar(path, "SELECT epoch FROM installation"))
     return Service(settings, vault, SigningKeys(rings["signing"], settings.signing_algorithm), machine)
+
+
+def restore(settings: Settings, machine: Machine | None = None) -> Restore:
+    """Build what restores a backup, under the keys at hand. Raises `KeysRefusedError`."""
+    machine = machine or Machine()
+    rings = _rings(settings, machine, used_database=True)
+    vault = Vault(rings["sealing"], rings["pepper"], machine.randomness)
+
+    def doubts(rows: Rows) -> list[str]:
+        found = backups_store.installation(rows)
+        fits = found is not None and vault.proves(found[0])
+        return [] if fits else [f"the keys in {settings.keys_dir} are not those that it was sealed under"]
+
+    return Restore(
+        database=settings.database_path,
+        keys=settings.keys_dir,
+        doubts=doubts,
+        note=lambda _rows, _epoch: None,  # the place to write down that a backup was restored
+        clock=machine.clock,
+    )
+
+
+def _rings(settings: Settings, machine: Machine, *, used_database: bool) -> Mapping[str, Ring]:
+    plans = [
+        RingPlan(name="sealing", draw=lambda: machine.randomness(_KEY_BYTES)),
+        RingPlan(name="pepper", draw=lambda: machine.randomness(_KEY_BYTES)),
+        RingPlan(name="signing", draw=lambda: draw_key(settings.signing_algorithm), keys=2),
+    ]
+    return open_rings(settings.keys_dir, plans, machine.randomness, used_database=used_database)
 
 
 def _common_passwords() -> frozenset[str]:
