@@ -73,6 +73,10 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _url_or_none(text: str) -> str:
+    return _url(text) if text else ""
+
+
 def _database(text: str) -> str:
     if text.startswith(("postgresql:", "postgres:")):
         message = "PostgreSQL is not built yet: use sqlite:///./data/sallyport.db"
@@ -157,6 +161,10 @@ class Settings:
         "", _networks, "addresses or networks whose `Forwarded` and `X-Forwarded-For` count"
     )
     throttle: bool = _setting("on", _switch, "`off` only for load tests; in this version it bounds nothing yet")
+
+    time_source: str = _setting(
+        "", _url_or_none, "URL whose `Date` the doctor compares the clock with, like https://example.org"
+    )
 
     @property
     def database_path(self) -> Path:

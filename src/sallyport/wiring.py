@@ -4,6 +4,7 @@ import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any, Final
 
 from sallyport import __version__
@@ -14,7 +15,6 @@ from sallyport.authenticators.http import SecretRoutes
 from sallyport.authenticators.password.flow import ChangePassword, PasswordPolicy, SetPassword
 from sallyport.authenticators.password.hashing import Cost, Hashing
 from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr, Enroll
-from sallyport.backups import store as backups_store
 from sallyport.backups.flow import Restore
 from sallyport.edge.endpoint import Endpoint
 from sallyport.edge.gate import Gate
@@ -45,7 +45,7 @@ from sallyport.sessions.signing import SigningKeys, draw_key
 from sallyport.settings import Settings
 from sallyport.store import schema
 from sallyport.store.sqlite import SqliteWork, scalar
-from sallyport.store.work import Rows
+from sallyport.store.work import StorageUnavailableError
 from sallyport.users.flow import ChangeUser, DeleteUser, ReadUsers
 from sallyport.users.http import Users
 
@@ -236,15 +236,27 @@ def build(settings: Settings, machine: Machine | None = None) -> Service:
     return Service(settings, vault, SigningKeys(rings["signing"], settings.signing_algorithm), machine)
 
 
+def key_faults(settings: Settings) -> list[str]:
+    """Return why the key rings can't be used with the database; makes and changes nothing."""
+    if not settings.keys_dir.is_dir():
+        return [f"there is no key directory {settings.keys_dir}"]
+    try:
+        proof = scalar(settings.database_path, "SELECT keys_sealed FROM installation")
+        rings = _rings(settings, Machine(), used_database=True)
+    except (KeysRefusedError, StorageUnavailableError) as fault:
+        return str(fault).splitlines()
+    fits = proof is None or Vault(rings["sealing"], rings["pepper"], system_randomness).proves(proof)
+    return [] if fits else [f"the keys in {settings.keys_dir} are not those of this database"]
+
+
 def restore(settings: Settings, machine: Machine | None = None) -> Restore:
     """Build what restores a backup, under the keys at hand. Raises `KeysRefusedError`."""
     machine = machine or Machine()
     rings = _rings(settings, machine, used_database=True)
     vault = Vault(rings["sealing"], rings["pepper"], machine.randomness)
 
-    def doubts(rows: Rows) -> list[str]:
-        found = backups_store.installation(rows)
-        fits = found is not None and vault.proves(found[0])
+    def doubts(path: Path) -> list[str]:
+        fits = vault.proves(scalar(path, "SELECT keys_sealed FROM installation"))
         return [] if fits else [f"the keys in {settings.keys_dir} are not those that it was sealed under"]
 
     return Restore(

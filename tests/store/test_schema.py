@@ -23,6 +23,7 @@ WITHOUT_INDEX = {
     "sallyport.backups.store.END_PENDING": "a restore, over all pending enrollments",
     "sallyport.backups.store.SPEND_STEPS": "a restore spends the steps of every authenticator",
     "sallyport.backups.store.VOID_CODES": "a restore voids every backup code",
+    "sallyport.doctor.store.HOLDERS": "the doctor looks for admins among all users, for an operator who waits",
     "sallyport.login.store.HAD_FIRST_START": "a table of one row at most",
     "sallyport.store.schema.VERSION": "a table of one row",
     "sallyport.users.store.COUNT": "counts all users, along an index",

@@ -24,8 +24,8 @@ from sallyport.store.presence import InUseError, alone_at
 from sallyport.store.sqlite import scalar
 from sallyport.store.work import Rows, StorageUnavailableError
 
-Doubts = Callable[[Rows], list[str]]
-"""Tells why the keys at hand do not belong to a database."""
+Doubts = Callable[[Path], list[str]]
+"""Tells why the keys at hand do not belong to a database file."""
 Note = Callable[[Rows, int], None]
 """Writes down that a database was restored under an epoch."""
 
@@ -125,11 +125,12 @@ class Restore:
             return Refusal(f"{backup} can't be restored: {reason}")
         files.copy(backup, copy)
         schema.migrate(copy)
+        if not files.look(copy, store.was_started):
+            return Refusal(f"{backup} can't be restored: its service was never started")
+        if doubts := self._doubts(copy):
+            return Refusal(f"{backup} can't be restored:\n" + "\n".join(doubts))
         now = self._clock.now()
-        prepared = files.once(copy, lambda rows: self._prepare(rows, now))
-        if isinstance(prepared, Refusal):
-            return Refusal(f"{backup} can't be restored: {prepared.reason}")
-        epoch, ended = prepared
+        epoch, ended = files.once(copy, lambda rows: self._prepare(rows, now))
         give_to_owner_of(self._database.parent, copy)
         sync(copy)
         aside = self._database.with_name(aside_name(self._database.name, now))
@@ -140,14 +141,10 @@ class Restore:
             path=self._database, aside=aside if had_one else None, version=str(version), epoch=epoch, ended=ended
         )
 
-    def _prepare(self, rows: Rows, now: int) -> tuple[int, Ended] | Refusal:
+    def _prepare(self, rows: Rows, now: int) -> tuple[int, Ended]:
         """End what must end, in the copy, under a new epoch."""
-        found = store.installation(rows)
-        if found is None:
-            return Refusal("its service was never started")
-        if doubts := self._doubts(rows):
-            return Refusal("; ".join(doubts))
-        epoch = next_epoch(found[1], epochs.remembered(self._keys), self._present_epoch())
+        known = store.epoch(rows), epochs.remembered(self._keys), self._present_epoch()
+        epoch = next_epoch(*known)
         ended = store.end_everything(rows, spent_until(now), now)
         store.set_epoch(rows, epoch)
         self._note(rows, epoch)
@@ -156,8 +153,7 @@ class Restore:
     def _present_epoch(self) -> int:
         """Return the epoch of the database that is replaced; 0 where it can't be asked any more."""
         with suppress(StorageUnavailableError):
-            found = files.once(self._database, store.installation)
-            return found[1] if found else 0
+            return files.look(self._database, store.epoch)
         return 0
 
     def _clear(self, copy: Path) -> None:

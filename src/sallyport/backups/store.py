@@ -9,7 +9,7 @@ clients stay too: they prove nothing, and without them a guesser could shut ever
 from sallyport.backups.rules import Ended
 from sallyport.store.work import Rows, Sql
 
-INSTALLATION = Sql("SELECT keys_sealed, epoch FROM installation WHERE id = 1")
+EPOCH = Sql("SELECT epoch FROM installation WHERE id = 1")
 SET_EPOCH = Sql("UPDATE installation SET epoch = :epoch WHERE id = 1")
 END_TOKENS = Sql("DELETE FROM refresh_tokens")
 END_SESSIONS = Sql("DELETE FROM sessions")
@@ -19,10 +19,15 @@ SPEND_STEPS = Sql("UPDATE totp SET last_step = :step WHERE last_step < :step")
 VOID_CODES = Sql("UPDATE backup_codes SET spent_at = :now WHERE spent_at IS NULL")
 
 
-def installation(rows: Rows) -> tuple[bytes, int] | None:
-    """Return the proof of the keys and the epoch, or None where there was no first start yet."""
-    row = rows.one(INSTALLATION)
-    return (row[0], row[1]) if row else None
+def was_started(rows: Rows) -> bool:
+    """Tell whether the service of this database was ever started."""
+    return rows.one(EPOCH) is not None
+
+
+def epoch(rows: Rows) -> int:
+    """Return the epoch of a database."""
+    row = rows.one(EPOCH)
+    return int(row[0]) if row else 0
 
 
 def set_epoch(rows: Rows, epoch: int) -> None:

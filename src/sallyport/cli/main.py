@@ -1,7 +1,7 @@
 """The commands and their help texts."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -85,6 +85,25 @@ def restore(
     from sallyport.cli.backup import run_restore
 
     raise typer.Exit(run_restore(backup, {"database_url": database} if database else {}))
+
+
+@app.command()
+def doctor(
+    output: Annotated[
+        Literal["screen", "json"], typer.Option(help="For people, or for a program.", case_sensitive=False)
+    ] = "screen",
+    database: Annotated[
+        str, typer.Option(help="URL of the database.", show_default="sqlite:///./data/sallyport.db")
+    ] = "",
+) -> None:
+    """Look at what a careful operator would look at: host, network, policy. Changes nothing.
+
+    Run it as the user of the service, with its settings; whether the service runs or not. Exit status 1 when
+    something is red. Clauses are of NIST SP 800-63B-4 and OWASP ASVS 5.0.
+    """
+    from sallyport.cli.doctor import run
+
+    raise typer.Exit(run(output, {"database_url": database} if database else {}))
 
 
 def main() -> None:

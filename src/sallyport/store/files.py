@@ -35,14 +35,32 @@ def copy(source: Path, target: Path) -> None:
         sync(target)
 
 
-def check(path: Path) -> None:
-    """Read a whole database. Raises `DamagedError` where it is not sound."""
+def check(path: Path, *, quick: bool = False) -> None:
+    """Read a whole database; `quick` leaves out comparing indexes with their tables.
+
+    Raises `DamagedError` where it is not sound, `StorageUnavailableError` where it can't be read.
+    """
+    kind = "quick_check" if quick else "integrity_check"
     with _connection(path) as connection:
-        told = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({_MOST_FAULTS})")]
+        told = [str(row[0]) for row in connection.execute(f"PRAGMA {kind}({_MOST_FAULTS})")]
         orphans = connection.execute("PRAGMA foreign_key_check").fetchmany(_MOST_FAULTS)
     faults = [line for line in told if line != "ok"] + [f"a row of {row[0]} without its {row[2]}" for row in orphans]
     if faults:
         raise DamagedError(f"{path} is damaged: " + "; ".join(faults))
+
+
+def journal_mode(path: Path) -> str:
+    """Return how a database keeps its log. Raises `StorageUnavailableError`."""
+    with _connection(path) as connection:
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def look(path: Path, unit: Unit[T]) -> T:
+    """Run a unit that only reads, beside whoever else has the file. Raises `StorageUnavailableError`."""
+    with _connection(path) as connection:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("BEGIN")
+        return unit(SqliteRows(connection))
 
 
 def once(path: Path, unit: Unit[T]) -> T:

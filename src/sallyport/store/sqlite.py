@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _LONGEST_WAIT_MS: Final = 1_000
 # 16,000 pages are 64 MiB of log: rarer checkpoints took the p99 of a commit from 8 ms to under 3.
-_WRITER_PRAGMAS: Final = (
+WRITER_PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -81,7 +81,7 @@ class SqliteWork:
     def __init__(self, path: Path) -> None:
         self._presence = Presence(path)
         try:
-            self._writer = _connect(path, _WRITER_PRAGMAS)
+            self._writer = _connect(path, WRITER_PRAGMAS)
             self._reader = _connect(path, _READER_PRAGMAS)
         except StorageUnavailableError:
             self._presence.leave()
