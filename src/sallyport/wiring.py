@@ -21,6 +21,7 @@ from sallyport.edge.gate import Gate
 from sallyport.edge.operation import OperationRoutes
 from sallyport.kernel import epochs
 from sallyport.kernel.clock import DAY, HOUR, Clock, SystemClock
+from sallyport.kernel.durable import set_aside
 from sallyport.kernel.hashpool import HashPool
 from sallyport.kernel.ids import Ids, Randomness, system_randomness
 from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, open_rings
@@ -264,6 +265,7 @@ def restore(settings: Settings, machine: Machine | None = None) -> Restore:
         keys=settings.keys_dir,
         doubts=doubts,
         note=lambda _rows, _epoch: None,  # the place to write down that a backup was restored
+        let_go=lambda ending: set_aside(settings.keys_dir / "audit.checkpoint", ending),
         clock=machine.clock,
     )
 

@@ -182,6 +182,18 @@ async def test_the_database_of_before_is_kept_whole(tmp_path: Path, clock: Turne
     assert outcome.path.stat().st_mode & 0o777 == 0o600
 
 
+async def test_what_vouches_for_the_log_of_the_replaced_database_is_kept_aside(
+    tmp_path: Path, clock: TurnedClock, start: Start
+) -> None:
+    (await start()).service.close()
+    backed_up(tmp_path)
+    (tmp_path / "keys" / "audit.checkpoint").write_text("the end of another log")
+    restored(tmp_path, clock)
+    assert not (tmp_path / "keys" / "audit.checkpoint").exists()
+    aside = tmp_path / "keys" / "audit.checkpoint.before-restore-20270115T080000Z"
+    assert aside.read_text() == "the end of another log"
+
+
 async def test_each_restore_raises_the_epoch_and_the_keys_remember_it(
     tmp_path: Path, clock: TurnedClock, start: Start
 ) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sallyport.backups.rules import aside_name, next_epoch, schema_fault, spent_until
+from sallyport.backups.rules import aside_ending, next_epoch, schema_fault, spent_until
 from tests.world import NOON
 
 
@@ -35,4 +35,4 @@ def test_the_step_after_this_one_counts_as_spent() -> None:
 
 def test_a_replaced_database_is_named_after_the_moment() -> None:
     # date -u -d @1800000000
-    assert aside_name("sallyport.db", NOON) == "sallyport.db.before-restore-20270115T080000Z"
+    assert aside_ending(NOON) == ".before-restore-20270115T080000Z"

@@ -11,7 +11,7 @@ from sallyport.backups.rules import (
     RESTORING,
     Ended,
     Refusal,
-    aside_name,
+    aside_ending,
     next_epoch,
     schema_fault,
     spent_until,
@@ -27,7 +27,9 @@ from sallyport.store.work import Rows, StorageUnavailableError
 Doubts = Callable[[Path], list[str]]
 """Tells why the keys at hand do not belong to a database file."""
 Note = Callable[[Rows, int], None]
-"""Writes down that a database was restored under an epoch."""
+"""Writes down that a database was restored under an epoch, in the unit that restores it."""
+LetGo = Callable[[str], None]
+"""Keeps aside, under this ending, whatever beside the database still vouches for the one that was replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +95,12 @@ class TakeBackup:
 class Restore:
     """Puts a backup in the place of the database. The backup itself is only read."""
 
-    def __init__(self, *, database: Path, keys: Path, doubts: Doubts, note: Note, clock: Clock) -> None:
+    def __init__(self, *, database: Path, keys: Path, doubts: Doubts, note: Note, let_go: LetGo, clock: Clock) -> None:
         self._database = database.resolve()  # SQLite's files lie beside the file, not beside a link to it
         self._keys = keys
         self._doubts = doubts
         self._note = note
+        self._let_go = let_go
         self._clock = clock
 
     def __call__(self, backup: Path) -> Restored | Refusal:
@@ -133,10 +136,12 @@ class Restore:
         epoch, ended = files.once(copy, lambda rows: self._prepare(rows, now))
         give_to_owner_of(self._database.parent, copy)
         sync(copy)
-        aside = self._database.with_name(aside_name(self._database.name, now))
+        ending = aside_ending(now)
+        aside = self._database.with_name(self._database.name + ending)
         had_one = files.exchange(self._database, copy, aside)
         # Last, so that a crash before it leaves no database that a start would refuse.
         epochs.remember(self._keys, epoch)
+        self._let_go(ending)
         return Restored(
             path=self._database, aside=aside if had_one else None, version=str(version), epoch=epoch, ended=ended
         )

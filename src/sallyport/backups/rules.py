@@ -48,6 +48,6 @@ def spent_until(now: int) -> int:
     return step_at(now) + SKEW
 
 
-def aside_name(name: str, now: int) -> str:
-    """Return what a replaced database is called."""
-    return f"{name}.before-restore-{datetime.fromtimestamp(now // SECOND, UTC):%Y%m%dT%H%M%SZ}"
+def aside_ending(now: int) -> str:
+    """Return what is put behind the name of what a restore replaces."""
+    return f".before-restore-{datetime.fromtimestamp(now // SECOND, UTC):%Y%m%dT%H%M%SZ}"

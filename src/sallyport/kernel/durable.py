@@ -21,6 +21,13 @@ def replace(path: Path, text: str) -> None:
     sync(path.parent)
 
 
+def set_aside(path: Path, ending: str) -> None:
+    """Put an ending behind the name of a file, if it is there. Raises `OSError`."""
+    if path.exists():
+        path.rename(path.with_name(path.name + ending))
+        sync(path.parent)
+
+
 def sync(path: Path) -> None:
     """Have a file's content, or a folder's names, on the disk before this returns. Raises `OSError`."""
     handle = os.open(path, os.O_RDONLY)
