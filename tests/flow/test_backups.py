@@ -194,6 +194,20 @@ async def test_what_vouches_for_the_log_of_the_replaced_database_is_kept_aside(
     assert aside.read_text() == "the end of another log"
 
 
+async def test_a_restored_database_is_told_as_such_where_the_keys_can_not_remember_it(
+    tmp_path: Path, clock: TurnedClock, start: Start
+) -> None:
+    (await start()).service.close()
+    backed_up(tmp_path)
+    (tmp_path / "keys" / ".epoch.part").mkdir()
+    outcome = restored(tmp_path, clock)
+    assert outcome.left is not None
+    assert "can't remember epoch 1" in outcome.left
+    (tmp_path / "keys" / ".epoch.part").rmdir()
+    (await start()).service.close()
+    assert (tmp_path / "keys" / "epoch").read_text() == "1\n", "the start made up for it"
+
+
 async def test_each_restore_raises_the_epoch_and_the_keys_remember_it(
     tmp_path: Path, clock: TurnedClock, start: Start
 ) -> None:

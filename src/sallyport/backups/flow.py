@@ -19,6 +19,7 @@ from sallyport.backups.rules import (
 from sallyport.kernel import epochs
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.durable import give_to_owner_of, sync
+from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.store import files, schema
 from sallyport.store.presence import InUseError, alone_at
 from sallyport.store.sqlite import scalar
@@ -53,6 +54,8 @@ class Restored:
     """The schema that the backup had."""
     epoch: int
     ended: Ended
+    left: str | None
+    """What could not be written beside the keys; the database is restored all the same."""
 
 
 class TakeBackup:
@@ -139,12 +142,26 @@ class Restore:
         ending = aside_ending(now)
         aside = self._database.with_name(self._database.name + ending)
         had_one = files.exchange(self._database, copy, aside)
-        # Last, so that a crash before it leaves no database that a start would refuse.
-        epochs.remember(self._keys, epoch)
-        self._let_go(ending)
         return Restored(
-            path=self._database, aside=aside if had_one else None, version=str(version), epoch=epoch, ended=ended
+            path=self._database,
+            aside=aside if had_one else None,
+            version=str(version),
+            epoch=epoch,
+            ended=ended,
+            left=self._remember(epoch, ending),
         )
+
+    def _remember(self, epoch: int, ending: str) -> str | None:
+        """Write beside the keys what has happened; returns why that failed.
+
+        Last, so that a crash before it leaves no database that a start would refuse; a start makes up for it.
+        """
+        try:
+            epochs.remember(self._keys, epoch)
+            self._let_go(ending)
+        except (KeysRefusedError, OSError) as fault:
+            return str(fault)
+        return None
 
     def _prepare(self, rows: Rows, now: int) -> tuple[int, Ended]:
         """End what must end, in the copy, under a new epoch."""

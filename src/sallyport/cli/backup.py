@@ -56,6 +56,7 @@ def _told_taken(taken: Taken, settings: Settings) -> list[str]:
 
 def _told_restored(restored: Restored, backup: Path) -> list[str]:
     ended = restored.ended
+    left = [f"left to do       {restored.left}: mend that before you start the service"] if restored.left else []
     return [
         f"restored         {backup} (schema {restored.version}) to {restored.path}, epoch {restored.epoch}",
         f"kept aside       {restored.aside or 'nothing: there was no database'}",
@@ -64,4 +65,5 @@ def _told_restored(restored: Restored, backup: Path) -> list[str]:
         f"spent            the codes that {ended.authenticators} authenticators show now and next; later ones are good",
         "All else is as it was when the backup was taken: whoever was disabled, deleted, or given another password,",
         "another authenticator or another role since then has to be again.",
+        *left,
     ]
