@@ -29,7 +29,7 @@ def copy(source: Path, target: Path) -> None:
     left where it fails. Raises `FileExistsError`, `DamagedError`, `StorageUnavailableError`.
     """
     with _new_file(target):
-        with _connection(source) as connection:
+        with _connection(source, f"can't copy {source} to {target}") as connection:
             connection.execute("VACUUM INTO ?", (str(target),))
         check(target)
         sync(target)
@@ -152,7 +152,7 @@ def _new_file(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _connection(path: Path) -> Iterator[sqlite3.Connection]:
+def _connection(path: Path, trouble: str = "") -> Iterator[sqlite3.Connection]:
     """Open a file by SQLite for a moment, and turn what it says into `StorageUnavailableError`."""
     if not path.exists():
         message = f"there is no {path}"
@@ -161,6 +161,6 @@ def _connection(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(path, isolation_level=None, timeout=_SECONDS_OF_PATIENCE)) as connection:
             yield connection
     except sqlite3.DatabaseError as fault:
-        message = f"{path}: {fault}"
+        message = f"{trouble or path}: {fault}"
         is_damage = fault.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
         raise (DamagedError if is_damage else StorageUnavailableError)(message) from fault
