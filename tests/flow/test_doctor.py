@@ -22,7 +22,7 @@ from sallyport.store import schema
 from sallyport.store.sqlite import SqliteWork
 from sallyport.wiring import key_faults
 from tests.conftest import MakeWorld
-from tests.surgery import give_roles
+from tests.surgery import give_roles, operate
 from tests.world import NOON, TurnedClock, World, service_in
 
 
@@ -68,6 +68,10 @@ async def test_a_running_service_is_seen_and_not_disturbed(make_world: MakeWorld
     for name in ("bob", "carol"):
         await give_roles(await world.register(name), "admin")
     await give_roles(await world.enrolled("dave"), "admin", "user")
+    await give_roles(await world.register("frank"), "user")
+    gone = await world.register("grace")
+    await give_roles(gone, "admin")
+    await operate(world, "UPDATE users SET disabled_at = created_at WHERE id = :uid", uid=gone.uid)
     given = facts_in(tmp_path / "one")
     assert given.database == DatabaseSeen(
         version=schema.HEAD, started=True, epoch=0, journal_mode="wal", trusted=4, trusted_without_mfa=3

@@ -109,6 +109,9 @@ def test_rows_without_their_parents_are_damage(tmp_path: Path) -> None:
         connection.execute("INSERT INTO t (n, parent) VALUES (1, 99)")
     with pytest.raises(files.DamagedError, match="without its t"):
         files.check(tmp_path / "live.db")
+    with pytest.raises(files.DamagedError, match="without its t"):
+        files.copy(tmp_path / "live.db", tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
 
 
 def test_a_copy_into_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
