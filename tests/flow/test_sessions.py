@@ -7,6 +7,7 @@ import pytest
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import DAY, HOUR, SECOND
 from sallyport.sessions import store
+from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.sessions.rules import PASSWORD as BY_PASSWORD
 from sallyport.sessions.rules import Session
 from sallyport.store.work import Rows, Sql
@@ -163,7 +164,7 @@ async def test_all_other_sessions_are_ended_at_once(world: World) -> None:
 
 
 async def test_the_sessions_of_a_user_who_is_gone_are_none(world: World) -> None:
-    sessions = world.service._sessions()._manage
+    sessions = ManageSessions(world.service.work, world.service.keeper)
     assert await sessions.all(NOWHERE) == []
 
 

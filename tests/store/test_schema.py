@@ -22,6 +22,10 @@ from sallyport.store.work import Sql
 WITHOUT_INDEX = {
     "sallyport.keys.store.PROOF": "a table of one row at most",
     "sallyport.keys.store.SUCCESSORS_COUNT": "an index would cost every refresh; asked by two rare commands",
+    "sallyport.backups.store.END_PENDING": "a restore, over all pending enrollments",
+    "sallyport.backups.store.SPEND_STEPS": "a restore spends the steps of every authenticator",
+    "sallyport.backups.store.VOID_CODES": "a restore voids every backup code",
+    "sallyport.doctor.store.HOLDERS": "the doctor looks for admins among all users, for an operator who waits",
     "sallyport.login.store.HAD_FIRST_START": "a table of one row at most",
     "sallyport.store.schema.VERSION": "a table of one row",
     "sallyport.users.store.COUNT": "counts all users, along an index",

@@ -207,7 +207,7 @@ async def test_a_reading_unit_writes_nothing(work: SqliteWork) -> None:
 async def test_only_the_owner_reads_the_files(work: SqliteWork, path: Path) -> None:
     await work(added(1))
     files = sorted(path.parent.iterdir())
-    assert [file.name for file in files] == ["test.db", "test.db-shm", "test.db-wal"]
+    assert [file.name for file in files] == ["test.db", "test.db-shm", "test.db-wal", "test.db.lock"]
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
@@ -241,6 +241,7 @@ def test_a_file_that_may_not_be_written_is_named() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, path = Path(name), Path(name) / "test.db"
         SqliteWork(path).close()
+        (folder / "test.db.lock").chmod(0o666)
         path.chmod(0o444)
         folder.chmod(0o555)
         me = os.geteuid()

@@ -1,6 +1,7 @@
 """The commands and their help texts."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -56,6 +57,58 @@ def demo() -> None:
     from sallyport.cli.demo import run
 
     raise typer.Exit(run())
+
+
+@app.command()
+def backup(
+    to: Annotated[Path, typer.Option("--to", help="File to write. It must not be there yet.", metavar="FILE")],
+    database: Annotated[
+        str, typer.Option(help="URL of the database.", show_default="sqlite:///./data/sallyport.db")
+    ] = "",
+) -> None:
+    """Copy the database to a file while the service runs.
+
+    The copy is of one moment, checked, and readable by you alone. The keys are NOT in it: they travel by another way.
+    """
+    from sallyport.cli.backup import run_backup
+
+    raise typer.Exit(run_backup(to, {"database_url": database} if database else {}))
+
+
+@app.command()
+def restore(
+    backup: Annotated[Path, typer.Argument(help="A file that `sallyport backup` wrote.", metavar="FILE")],
+    database: Annotated[
+        str, typer.Option(help="URL of the database.", show_default="sqlite:///./data/sallyport.db")
+    ] = "",
+) -> None:
+    """Put a backup in the place of the database. The service must be stopped.
+
+    The keys that the backup was sealed under must be in the key directory. The database that is there now is kept
+    aside. All sessions end, all backup codes are void, every code that a phone has shown so far is spent.
+    """
+    from sallyport.cli.backup import run_restore
+
+    raise typer.Exit(run_restore(backup, {"database_url": database} if database else {}))
+
+
+@app.command()
+def doctor(
+    output: Annotated[
+        Literal["screen", "json"], typer.Option(help="For people, or for a program.", case_sensitive=False)
+    ] = "screen",
+    database: Annotated[
+        str, typer.Option(help="URL of the database.", show_default="sqlite:///./data/sallyport.db")
+    ] = "",
+) -> None:
+    """Look at what a careful operator would look at: host, network, policy. Changes nothing.
+
+    Run it as the user of the service, with its settings; whether the service runs or not. Exit status 1 when
+    something is red. Clauses are of NIST SP 800-63B-4 and OWASP ASVS 5.0.
+    """
+    from sallyport.cli.doctor import run
+
+    raise typer.Exit(run(output, {"database_url": database} if database else {}))
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from threading import Thread
 from typing import Any, Final, TypeVar
 
 from sallyport.kernel.meters import Histogram, Meter, Tally
+from sallyport.store.presence import Presence
 from sallyport.store.work import Row, Sql, StorageUnavailableError, Unit, Value
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ T = TypeVar("T")
 _LONGEST_WAIT_MS: Final = 1_000
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 # 16,000 pages are 64 MiB of log: rarer checkpoints took the p99 of a commit from 8 ms to under 3.
-_WRITER_PRAGMAS: Final = (
+WRITER_PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -81,8 +82,13 @@ class SqliteWork:
     """Runs units of work on one SQLite file."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = _connect(path, _WRITER_PRAGMAS)
-        self._reader = _connect(path, _READER_PRAGMAS)
+        self._presence = Presence(path)
+        try:
+            self._writer = _connect(path, WRITER_PRAGMAS)
+            self._reader = _connect(path, _READER_PRAGMAS)
+        except StorageUnavailableError:
+            self._presence.leave()
+            raise
         self._read_rows = SqliteRows(self._reader)
         self._waiting: list[_Waiting] = []
         self._in_flight = False
@@ -129,6 +135,7 @@ class SqliteWork:
             waiting.answer()
         self._writer.close()
         self._reader.close()
+        self._presence.leave()
 
     def _send_group(self) -> None:
         group, self._waiting = self._waiting, []

@@ -1,4 +1,4 @@
-"""Builds every concrete thing, once."""
+"""The running service: every use case wired to its stores."""
 
 import runpy
 from collections.abc import Mapping
@@ -9,17 +9,15 @@ from typing import Any
 
 from sallyport import __version__
 from sallyport.authenticators import catalog
-from sallyport.authenticators.backup_codes.flow import DrawCodes, RegenerateCodes
-from sallyport.authenticators.flow import DescribeAuthenticator, ReadAuthenticators, RemoveAuthenticator
-from sallyport.authenticators.http import SecretRoutes
-from sallyport.authenticators.password.flow import ChangePassword, PasswordPolicy, SetPassword
+from sallyport.authenticators.password.flow import PasswordPolicy
 from sallyport.authenticators.password.hashing import Cost, Hashing
 from sallyport.authenticators.totp import store as totp_store
-from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr, Enroll
+from sallyport.backups import store as backups_store
 from sallyport.edge.endpoint import Endpoint
 from sallyport.edge.gate import Gate
 from sallyport.edge.metrics import MetricsRoutes
 from sallyport.edge.operation import OperationRoutes
+from sallyport.kernel import epochs
 from sallyport.kernel.clock import DAY, HOUR, Clock, SystemClock
 from sallyport.kernel.hashpool import HashPool
 from sallyport.kernel.ids import Ids, Randomness, system_randomness
@@ -27,34 +25,23 @@ from sallyport.kernel.livering import LiveRing
 from sallyport.kernel.meters import Meters, of_queue
 from sallyport.kernel.sharing import Shared
 from sallyport.kernel.vault import Vault
-from sallyport.keys.desk import KeyDesk
-from sallyport.keys.flow.rings import Sleep, Tell
 from sallyport.keys.plans import ring_plans
-from sallyport.keys.start import key_faults, open_keys
+from sallyport.keys.start import open_keys
 from sallyport.login import store as login_store
-from sallyport.login.flow.answer import AnswerChallenge
-from sallyport.login.flow.begin import BeginLogin
-from sallyport.login.flow.codes import CodeJudge
-from sallyport.login.flow.elevate import Elevate
 from sallyport.login.flow.first_start import FirstAdmin, FirstStart
-from sallyport.login.flow.register import Register
 from sallyport.login.flow.sweep import SweepChallenges
-from sallyport.login.http import LoginRoutes
 from sallyport.sessions.flow.keeper import Lifetimes, SessionKeeper
-from sallyport.sessions.flow.manage import ManageSessions, SweepSessions
-from sallyport.sessions.flow.refresh import Refresh
+from sallyport.sessions.flow.manage import SweepSessions
 from sallyport.sessions.flow.standing import SessionReader
-from sallyport.sessions.http import SessionRoutes
 from sallyport.sessions.mint import Mint
 from sallyport.sessions.rules import Limits
 from sallyport.sessions.signing import SigningKeys
-from sallyport.settings import Settings, path_of
+from sallyport.settings import Settings
 from sallyport.store import schema
-from sallyport.store.sqlite import SqliteWork
+from sallyport.store.sqlite import SqliteWork, scalar
 from sallyport.throttle.flow.known_clients import KnownClients, SweepThrottles
 from sallyport.throttle.flow.throttle import Throttle
-from sallyport.users.flow import ChangeUser, DeleteUser, ReadUsers
-from sallyport.users.http import Users
+from sallyport.wiring import routes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +62,7 @@ class Service:
         self.settings = settings
         self.rings = rings
         self.clock = machine.clock
-        self._randomness = machine.randomness
+        self.randomness = machine.randomness
         self.ids = Ids(machine.clock, machine.randomness)
         self.work = SqliteWork(settings.database_path)
         self.pool = HashPool()
@@ -114,10 +101,10 @@ class Service:
         numbers = (self.shared or self.meters).families
         metrics = MetricsRoutes(numbers, to=self.settings.metrics, alone=self.shared is None)
         declared = [
-            *self._login().endpoints(),
-            *self._users().endpoints(),
-            *self._secrets().endpoints(),
-            *self._sessions().endpoints(),
+            *routes.login(self).endpoints(),
+            *routes.users(self).endpoints(),
+            *routes.secrets(self).endpoints(),
+            *routes.sessions(self).endpoints(),
             *metrics.endpoints(),
         ]
         operation = OperationRoutes(
@@ -170,149 +157,23 @@ class Service:
             end_challenges=login_store.end_challenges,
             clock=self.clock,
             ids=self.ids,
-            randomness=self._randomness,
+            randomness=self.randomness,
         )
-
-    def _login(self) -> LoginRoutes:
-        judge = CodeJudge(vault=self.vault, pool=self.pool, clients=self.clients, clock=self.clock)
-        return LoginRoutes(
-            register=Register(
-                work=self.work,
-                hashing=self.hashing,
-                policy=self.passwords,
-                keeper=self.keeper,
-                clock=self.clock,
-                ids=self.ids,
-            ),
-            begin=BeginLogin(
-                work=self.work,
-                hashing=self.hashing,
-                keeper=self.keeper,
-                judge=judge,
-                throttle=self.throttle,
-                clients=self.clients,
-                clock=self.clock,
-                randomness=self._randomness,
-                backup_code_login=self.settings.backup_code_login,
-            ),
-            answer=AnswerChallenge(
-                work=self.work,
-                judge=judge,
-                keeper=self.keeper,
-                throttle=self.throttle,
-                clients=self.clients,
-                clock=self.clock,
-            ),
-            elevate=Elevate(
-                work=self.work,
-                hashing=self.hashing,
-                judge=judge,
-                keeper=self.keeper,
-                throttle=self.throttle,
-                clock=self.clock,
-            ),
-            https=self.settings.public_url.startswith("https:"),
-        )
-
-    def _users(self) -> Users:
-        return Users(
-            ReadUsers(self.work),
-            ChangeUser(self.work, self.clock, self.keeper),
-            DeleteUser(self.work, self.keeper, self.throttle),
-        )
-
-    def _secrets(self) -> SecretRoutes:
-        work, clock, keeper = self.work, self.clock, self.keeper
-        draw_codes = DrawCodes(pool=self.pool, vault=self.vault, ids=self.ids, randomness=self._randomness)
-        return SecretRoutes(
-            read=ReadAuthenticators(work, clock),
-            describe=DescribeAuthenticator(work, keeper, clock),
-            remove=RemoveAuthenticator(
-                work=work, sessions=keeper, throttle=self.throttle, policy=self.settings.policy, clock=clock
-            ),
-            set_password=SetPassword(
-                work=work,
-                hashing=self.hashing,
-                policy=self.passwords,
-                sessions=keeper,
-                clock=clock,
-                ids=self.ids,
-            ),
-            change_password=ChangePassword(
-                work=work,
-                hashing=self.hashing,
-                policy=self.passwords,
-                sessions=keeper,
-                throttle=self.throttle,
-                clock=clock,
-            ),
-            begin_enrollment=BeginEnrollment(
-                work=work,
-                vault=self.vault,
-                sessions=keeper,
-                clock=clock,
-                ids=self.ids,
-                randomness=self._randomness,
-                issuer=self.settings.issuer_name,
-            ),
-            enroll=Enroll(
-                work=work,
-                vault=self.vault,
-                sessions=keeper,
-                throttle=self.throttle,
-                draw_codes=draw_codes,
-                clock=clock,
-            ),
-            draw_qr=DrawQr(self.pool),
-            regenerate=RegenerateCodes(work=work, draw_codes=draw_codes, sessions=keeper, clock=clock),
-        )
-
-    def _sessions(self) -> SessionRoutes:
-        refresh = Refresh(
-            work=self.work,
-            keeper=self.keeper,
-            vault=self.vault,
-            clock=self.clock,
-            randomness=self._randomness,
-        )
-        return SessionRoutes(refresh, ManageSessions(self.work, self.keeper), self.keys)
 
 
 def build(settings: Settings, machine: Machine | None = None) -> Service:
     """Bring schema and key rings to where they must be, and build the service.
 
+    Refuses a database that was copied back by hand.
     Raises `StorageUnavailableError` or `KeysRefusedError`, with every reason and what to do.
     """
     machine = machine or Machine()
     path, plans = settings.database_path, ring_plans(settings.signing_algorithm, machine.randomness)
     rings = open_keys(path, settings.keys_dir, plans, machine.randomness, machine.clock.now())
     schema.migrate(path)
+    if (epoch := scalar(path, backups_store.EPOCH)) is not None:
+        epochs.keep(settings.keys_dir, epoch)
     return Service(settings, rings, machine)
-
-
-def faults_of_keys(understood: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong about the keys, where settings were refused already and nothing may be made."""
-    if not understood.keys() >= {"database_url", "keys_dir", "signing_algorithm"}:
-        return []
-    plans = ring_plans(understood["signing_algorithm"], system_randomness)
-    return key_faults(path_of(understood["database_url"]), understood["keys_dir"], plans, system_randomness)
-
-
-def key_desk(settings: Settings, sleep: Sleep, tell: Tell, machine: Machine | None = None) -> KeyDesk:
-    """Build what the commands about keys need, beside a service that may be running; makes nothing.
-
-    Raises `KeysRefusedError` or `StorageUnavailableError` where keys and database do not fit each other.
-    """
-    machine = machine or Machine()
-    return KeyDesk(
-        path=settings.database_path,
-        directory=settings.keys_dir,
-        plans=ring_plans(settings.signing_algorithm, machine.randomness),
-        clock=machine.clock,
-        randomness=machine.randomness,
-        sleep=sleep,
-        tell=tell,
-    )
 
 
 def _common_passwords() -> frozenset[str]:

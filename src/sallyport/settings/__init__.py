@@ -4,23 +4,20 @@ Flags win over ``SALLYPORT_*`` environment variables, those over ``sallyport.tom
 can stand in a file of its own, named by the variable with ``_FILE`` behind it.
 """
 
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from sallyport.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from sallyport.kernel.clock import DAY, HOUR
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.policy import Policy
+from sallyport.settings import parsers
 
 PREFIX: Final = "SALLYPORT_"
 FILE: Final = "sallyport.toml"
-_UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
-_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _MOST_WORKERS: Final = 64
 _HIGHEST_PORT: Final = 65_535
 
@@ -34,95 +31,6 @@ class SettingsRefusedError(Exception):
         """Those settings that are no fault by themselves, by name."""
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-            message = f"a whole number from {least} to {most} is wanted"
-            raise ValueError(message)
-        return int(text)
-
-    return parse
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in words:
-            message = "one of " + ", ".join(words) + " is wanted"
-            raise ValueError(message)
-        return text
-
-    return parse
-
-
-def _switch(text: str) -> bool:
-    return _one_of("true", "false", "on", "off")(text.lower()) in {"true", "on"}
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _duration(text: str) -> int:
-    found = _DURATION.fullmatch(text)
-    if not found or not int(found[1]):
-        message = "a duration like 30m, 12h or 7d is wanted"
-        raise ValueError(message)
-    return int(found[1]) * _UNITS[found[2]]
-
-
-def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        message = "a URL like https://accounts.example.org is wanted"
-        raise ValueError(message)
-    return text.rstrip("/")
-
-
-def _database(text: str) -> str:
-    if text.startswith(("postgresql:", "postgres:")):
-        message = "PostgreSQL is not built yet: use sqlite:///./data/sallyport.db"
-        raise ValueError(message)
-    if not text.startswith("sqlite:///") or text.removeprefix("sqlite:///") in {"", ":memory:"}:
-        message = "a URL of a file like sqlite:///./data/sallyport.db is wanted (four slashes for an absolute path)"
-        raise ValueError(message)
-    return text
-
-
-def _mail(text: str) -> str:
-    if not text.startswith(("file:", "smtp:", "smtps:")):
-        message = "a URL like smtp://mail.example.org or file:./data/outbox is wanted"
-        raise ValueError(message)
-    return text
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    origins = _words(text)
-    for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}":
-            message = f"{origin!r} is not an exact origin like https://app.example.org"
-            raise ValueError(message)
-    return origins
-
-
-def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    return tuple(ip_network(word) for word in _words(text))
-
-
-def _require_mfa(text: str) -> str:
-    if text not in {"none", "all"} and not (text.startswith("roles:") and _words(text.removeprefix("roles:"))):
-        message = "none, all, or roles:a,b is wanted"
-        raise ValueError(message)
-    return text
-
-
-def _text(text: str) -> str:
-    if not text or ":" in text or not text.isprintable():
-        message = "a printable name without a colon is wanted"
-        raise ValueError(message)
-    return text
-
-
 def _setting(default: str, parse: Callable[[str], Any], meaning: str, *, secret: bool = False) -> Any:  # noqa: ANN401  # fills a field of any type
     return field(metadata={"default": default, "parse": parse, "meaning": meaning, "secret": secret})
 
@@ -132,52 +40,70 @@ class Settings:
     """Every setting there is. `table` prints them for the README."""
 
     env: str = _setting(
-        "development", _one_of("development", "production"), "`production` refuses a public URL without https"
+        "development", parsers.one_of("development", "production"), "`production` refuses a public URL without https"
     )
     host: str = _setting("127.0.0.1", str, "address to listen on")
-    port: int = _setting("8080", _whole(0, _HIGHEST_PORT), "port to listen on")
-    workers: int = _setting("1", _whole(1, _MOST_WORKERS), "processes")
-    database_url: str = _setting("sqlite:///./data/sallyport.db", _database, "the database")
+    port: int = _setting("8080", parsers.whole(0, _HIGHEST_PORT), "port to listen on")
+    workers: int = _setting("1", parsers.whole(1, _MOST_WORKERS), "processes")
+    database_url: str = _setting("sqlite:///./data/sallyport.db", parsers.database, "the database")
     keys_dir: Path = _setting("./data/keys", Path, "key ring; made at first start, readable by its owner alone")
-    public_url: str = _setting("http://127.0.0.1:8080", _url, "issuer of tokens, base of links")
+    public_url: str = _setting("http://127.0.0.1:8080", parsers.url, "issuer of tokens, base of links")
     audience: str = _setting("", str, "`aud` of tokens; the public URL where it is empty")
-    issuer_name: str = _setting("Sallyport", _text, "name shown in authenticator apps")
-    signing_algorithm: str = _setting("ES256", _one_of("ES256", "EdDSA"), "how tokens are signed; fixed at first start")
-    registration: str = _setting("open", _one_of("open", "closed"), "`open`: anyone registers; `closed`: trusted roles")
+    issuer_name: str = _setting("Sallyport", parsers.text, "name shown in authenticator apps")
+    signing_algorithm: str = _setting(
+        "ES256", parsers.one_of("ES256", "EdDSA"), "how tokens are signed; fixed at first start"
+    )
+    registration: str = _setting(
+        "open", parsers.one_of("open", "closed"), "`open`: anyone registers; `closed`: trusted roles"
+    )
     admin_password: Hidden[str] | None = _setting(
         "",
         lambda text: Hidden(text) if text else None,
         "of the first admin; random and printed once",
         secret=True,
     )
-    mail_url: str = _setting("file:./data/outbox", _mail, "where mail goes; nothing is mailed in this version yet")
+    mail_url: str = _setting(
+        "file:./data/outbox", parsers.mail, "where mail goes; nothing is mailed in this version yet"
+    )
     password_min_length: int = _setting(
-        "15", _whole(8, 64), "where the password stands alone; 8 where the user has a second factor"
+        "15", parsers.whole(8, 64), "where the password stands alone; 8 where the user has a second factor"
     )
     profile: str = _setting(
         "standard",
-        _one_of("standard", "nist"),
+        parsers.one_of("standard", "nist"),
         "`nist`: sessions of 1 h idle, 24 h at most; 100 wrong passwords in a row stop the password",
     )
-    session_idle: int = _setting("7d", _duration, "how long a session lives unused; 1h for trusted roles")
-    session_absolute: int = _setting("30d", _duration, "how long a session lives at most; 1d for trusted roles")
-    trusted_roles: tuple[str, ...] = _setting("admin", _words, "roles that may act on other users")
-    require_mfa: str = _setting("none", _require_mfa, "`none`, `all`, or `roles:a,b`: who must have a second factor")
-    backup_code_login: bool = _setting("false", _switch, "a backup code stands for password and code, as it once did")
-    cors_origins: tuple[str, ...] = _setting("", _origins, "exact origins of browser clients, with commas")
+    session_idle: int = _setting("7d", parsers.duration, "how long a session lives unused; 1h for trusted roles")
+    session_absolute: int = _setting("30d", parsers.duration, "how long a session lives at most; 1d for trusted roles")
+    trusted_roles: tuple[str, ...] = _setting("admin", parsers.words, "roles that may act on other users")
+    require_mfa: str = _setting(
+        "none", parsers.require_mfa, "`none`, `all`, or `roles:a,b`: who must have a second factor"
+    )
+    backup_code_login: bool = _setting(
+        "false", parsers.switch, "a backup code stands for password and code, as it once did"
+    )
+    cors_origins: tuple[str, ...] = _setting("", parsers.origins, "exact origins of browser clients, with commas")
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = _setting(
-        "", _networks, "addresses or networks whose `Forwarded` and `X-Forwarded-For` count"
+        "", parsers.networks, "addresses or networks whose `Forwarded` and `X-Forwarded-For` count"
     )
     metrics: str = _setting(
-        "loopback", _one_of("loopback", "open", "off"), "who reads `/metrics`: this machine itself, everybody, nobody"
+        "loopback",
+        parsers.one_of("loopback", "open", "off"),
+        "who reads `/metrics`: this machine itself, everybody, nobody",
     )
     log_level: str = _setting(
         "info",
-        _one_of("debug", "info", "warning"),
+        parsers.one_of("debug", "info", "warning"),
         "`info`: refused authentication and authorization, and faults; `debug`: every request",
     )
     throttle: bool = _setting(
-        "on", _switch, "`off` only for load tests: then nothing but the five tries of a challenge slows down a guesser"
+        "on",
+        parsers.switch,
+        "`off` only for load tests: then nothing but the five tries of a challenge slows down a guesser",
+    )
+
+    time_source: str = _setting(
+        "", parsers.url_or_none, "URL whose `Date` the doctor compares the clock with, like https://example.org"
     )
 
     @property
@@ -192,7 +118,7 @@ class Settings:
         return Policy(
             trusted_roles=frozenset(self.trusted_roles),
             mfa_for_all=self.require_mfa == "all",
-            mfa_for_roles=frozenset(_words(named)),
+            mfa_for_roles=frozenset(parsers.words(named)),
         )
 
 

@@ -1,0 +1,47 @@
+"""What a restored database must forget, in one place.
+
+What came after the backup is not in it: whatever could have been spent, ended or revoked since counts as if it was.
+Sessions end, with their refresh tokens; challenges and pending enrollments go; every TOTP step that was ever shown is
+spent; backup codes are void. Counted tries stay as the backup has them: forgetting them would help a guesser. Known
+clients stay too: they prove nothing, and without them a guesser could shut everybody out on the worst of days.
+"""
+
+from sallyport.backups.rules import Ended
+from sallyport.store.work import Rows, Sql
+
+EPOCH = Sql("SELECT epoch FROM installation WHERE id = 1")
+SET_EPOCH = Sql("UPDATE installation SET epoch = :epoch WHERE id = 1")
+END_TOKENS = Sql("DELETE FROM refresh_tokens")
+END_SESSIONS = Sql("DELETE FROM sessions")
+END_CHALLENGES = Sql("DELETE FROM challenges")
+END_PENDING = Sql("DELETE FROM totp WHERE enrolled_at IS NULL")
+SPEND_STEPS = Sql("UPDATE totp SET last_step = :step WHERE last_step < :step")
+VOID_CODES = Sql("UPDATE backup_codes SET spent_at = :now WHERE spent_at IS NULL")
+
+
+def was_started(rows: Rows) -> bool:
+    """Tell whether the service of this database was ever started."""
+    return rows.one(EPOCH) is not None
+
+
+def epoch(rows: Rows) -> int:
+    """Return the epoch of a database."""
+    row = rows.one(EPOCH)
+    return int(row[0]) if row else 0
+
+
+def set_epoch(rows: Rows, epoch: int) -> None:
+    """Write the epoch."""
+    rows.change(SET_EPOCH, epoch=epoch)
+
+
+def end_everything(rows: Rows, step: int, now: int) -> Ended:
+    """End and void whatever the backup can't know the end of; returns how much that was."""
+    rows.change(END_TOKENS)
+    return Ended(
+        sessions=rows.change(END_SESSIONS),
+        challenges=rows.change(END_CHALLENGES),
+        pending=rows.change(END_PENDING),
+        codes=rows.change(VOID_CODES, now=now),
+        authenticators=rows.change(SPEND_STEPS, step=step),
+    )

@@ -1,0 +1,120 @@
+"""Reading the text of each setting into what it means. What does not fit says what would."""
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Final
+from urllib.parse import urlsplit
+
+from sallyport.kernel.clock import DAY, HOUR, MINUTE, SECOND
+
+_UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Return what reads a whole number within bounds. Raises `ValueError`."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            message = f"a whole number from {least} to {most} is wanted"
+            raise ValueError(message)
+        return int(text)
+
+    return parse
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Return what takes one of these words. Raises `ValueError`."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            message = "one of " + ", ".join(words) + " is wanted"
+            raise ValueError(message)
+        return text
+
+    return parse
+
+
+def switch(text: str) -> bool:
+    """Read a switch. Raises `ValueError`."""
+    return one_of("true", "false", "on", "off")(text.lower()) in {"true", "on"}
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Read words with commas between them."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def duration(text: str) -> int:
+    """Read a duration; returns microseconds. Raises `ValueError`."""
+    found = _DURATION.fullmatch(text)
+    if not found or not int(found[1]):
+        message = "a duration like 30m, 12h or 7d is wanted"
+        raise ValueError(message)
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def url(text: str) -> str:
+    """Read the URL of a service. Raises `ValueError`."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        message = "a URL like https://accounts.example.org is wanted"
+        raise ValueError(message)
+    return text.rstrip("/")
+
+
+def url_or_none(text: str) -> str:
+    """Read a URL that may be left out. Raises `ValueError`."""
+    return url(text) if text else ""
+
+
+def database(text: str) -> str:
+    """Read the URL of a database. Raises `ValueError`."""
+    if text.startswith(("postgresql:", "postgres:")):
+        message = "PostgreSQL is not built yet: use sqlite:///./data/sallyport.db"
+        raise ValueError(message)
+    if not text.startswith("sqlite:///") or text.removeprefix("sqlite:///") in {"", ":memory:"}:
+        message = "a URL of a file like sqlite:///./data/sallyport.db is wanted (four slashes for an absolute path)"
+        raise ValueError(message)
+    return text
+
+
+def mail(text: str) -> str:
+    """Read where mail goes. Raises `ValueError`."""
+    if not text.startswith(("file:", "smtp:", "smtps:")):
+        message = "a URL like smtp://mail.example.org or file:./data/outbox is wanted"
+        raise ValueError(message)
+    return text
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Read exact origins. Raises `ValueError`."""
+    origins = words(text)
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}":
+            message = f"{origin!r} is not an exact origin like https://app.example.org"
+            raise ValueError(message)
+    return origins
+
+
+def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Read addresses and networks. Raises `ValueError`."""
+    return tuple(ip_network(word) for word in words(text))
+
+
+def require_mfa(text: str) -> str:
+    """Read who must have a second factor. Raises `ValueError`."""
+    if text not in {"none", "all"} and not (text.startswith("roles:") and words(text.removeprefix("roles:"))):
+        message = "none, all, or roles:a,b is wanted"
+        raise ValueError(message)
+    return text
+
+
+def text(text: str) -> str:
+    """Read a name that people see. Raises `ValueError`."""
+    if not text or ":" in text or not text.isprintable():
+        message = "a printable name without a colon is wanted"
+        raise ValueError(message)
+    return text

@@ -1,0 +1,61 @@
+"""What the commands on the host work with, beside a service that may be running."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sallyport.backups.flow import Restore
+from sallyport.kernel.durable import set_aside
+from sallyport.kernel.ids import system_randomness
+from sallyport.keys import start
+from sallyport.keys.desk import KeyDesk
+from sallyport.keys.flow.rings import Sleep, Tell
+from sallyport.keys.plans import ring_plans
+from sallyport.settings import Settings, path_of
+from sallyport.wiring.service import Machine
+
+
+def faults_of_keys(understood: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong about the keys, where settings were refused already and nothing may be made."""
+    if not understood.keys() >= {"database_url", "keys_dir", "signing_algorithm"}:
+        return []
+    plans = ring_plans(understood["signing_algorithm"], system_randomness)
+    return start.key_faults(path_of(understood["database_url"]), understood["keys_dir"], plans, system_randomness)
+
+
+def key_faults(settings: Settings) -> list[str]:
+    """Return why the key rings can't be used with the database; makes and changes nothing."""
+    if not settings.keys_dir.is_dir():
+        return [f"there is no key directory {settings.keys_dir}"]
+    plans = ring_plans(settings.signing_algorithm, system_randomness)
+    return start.key_faults(settings.database_path, settings.keys_dir, plans, system_randomness)
+
+
+def key_desk(settings: Settings, sleep: Sleep, tell: Tell, machine: Machine | None = None) -> KeyDesk:
+    """Build what the commands about keys need, beside a service that may be running; makes nothing.
+
+    Raises `KeysRefusedError` or `StorageUnavailableError` where keys and database do not fit each other.
+    """
+    machine = machine or Machine()
+    return KeyDesk(
+        path=settings.database_path,
+        directory=settings.keys_dir,
+        plans=ring_plans(settings.signing_algorithm, machine.randomness),
+        clock=machine.clock,
+        randomness=machine.randomness,
+        sleep=sleep,
+        tell=tell,
+    )
+
+
+def restore(settings: Settings, machine: Machine | None = None) -> Restore:
+    """Build what restores a backup, under the keys at hand."""
+    machine = machine or Machine()
+    plans = ring_plans(settings.signing_algorithm, machine.randomness)
+    return Restore(
+        database=settings.database_path,
+        keys=settings.keys_dir,
+        doubts=lambda path: start.key_faults(path, settings.keys_dir, plans, machine.randomness),
+        note=lambda _rows, _epoch: None,  # the place to write down that a backup was restored
+        let_go=lambda ending: set_aside(settings.keys_dir / "audit.checkpoint", ending),
+        clock=machine.clock,
+    )
