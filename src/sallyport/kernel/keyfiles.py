@@ -31,6 +31,8 @@ class RingPlan:
     draw: Callable[[], bytes]
     keys: int = 1
     """Two for signing: the next key is published before it signs."""
+    needed: bool = True
+    """Whether a used database has something that names its keys. False for a ring that came with a newer release."""
 
 
 def open_rings(
@@ -69,7 +71,7 @@ def _lacks(directory: Path, plans: list[RingPlan], randomness: Randomness, *, us
         path = directory / f"{plan.name}.json"
         if path.exists():
             continue
-        if used_database:
+        if used_database and plan.needed:
             faults.append(f"{path} is missing beside a database that is in use: restore it from your backup")
         else:
             _create(directory, plan, randomness)
