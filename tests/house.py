@@ -38,10 +38,11 @@ POSITIONAL = {
 
 ENDLESS = {
     "sallyport.app._share": "shares numbers as long as the process lives, and is cancelled with it",
-    "sallyport.app._sweep": "sweeps as long as the process lives, and is cancelled with it",
+    "sallyport.app._repeat": "repeats as long as the process lives, and is cancelled with it",
 }
 
 REVEALS = {
+    "sallyport.audit.keys._mac": "derives under a key",
     "sallyport.kernel.keyfiles._ring": "measures a key",
     "sallyport.kernel.vault.Vault.proves": "compares the mark of the rings",
     "sallyport.login.flow.first_start.FirstStart.__call__": "normalizes the password that an operator chose",

@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from sallyport import __version__
+from sallyport.audit.checkpoint import CheckpointFile
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.flow.read import ReadAudit
+from sallyport.audit.flow.seal import SealAudit
+from sallyport.audit.http import AuditRoutes
+from sallyport.audit.keys import AuditKeys
 from sallyport.authenticators import catalog
 from sallyport.authenticators.backup_codes.flow import DrawCodes, RegenerateCodes
 from sallyport.authenticators.flow import DescribeAuthenticator, ReadAuthenticators, RemoveAuthenticator
@@ -68,7 +74,9 @@ class Machine:
 class Service:
     """The running service: every use case wired to its stores and to the routes."""
 
-    def __init__(self, settings: Settings, vault: Vault, keys: SigningKeys, machine: Machine) -> None:
+    def __init__(
+        self, settings: Settings, vault: Vault, keys: SigningKeys, audit_keys: AuditKeys, machine: Machine
+    ) -> None:
         self.settings = settings
         self.clock = machine.clock
         self._randomness = machine.randomness
@@ -80,6 +88,14 @@ class Service:
         self.shared = Shared(machine.numbers, self.meters.families) if machine.numbers else None
         self.hashing = Hashing(self.pool, self.vault, machine.cost, machine.randomness)
         self.keys = keys
+        self.audit_keys = audit_keys
+        self.journal = Journal(keys=audit_keys, clock=machine.clock, ids=self.ids)
+        self.seal = SealAudit(
+            work=self.work,
+            keys=audit_keys,
+            checkpoint=CheckpointFile(settings.keys_dir, audit_keys),
+            clock=machine.clock,
+        )
         self.mint = Mint(
             self.keys,
             issuer=settings.public_url,
@@ -115,6 +131,7 @@ class Service:
             *self._secrets().endpoints(),
             *self._sessions().endpoints(),
             *metrics.endpoints(),
+            *AuditRoutes(ReadAudit(self.work)).endpoints(),
         ]
         operation = OperationRoutes(
             ready=self._ready, others=declared, version=__version__, server=self.settings.public_url
@@ -129,6 +146,7 @@ class Service:
             clock=self.clock,
             ids=self.ids,
             vault=self.vault,
+            journal=self.journal,
             role=self.settings.trusted_roles[0],
         )
         return await start(self.settings.admin_password)
@@ -159,6 +177,7 @@ class Service:
             mint=self.mint,
             lifetimes=Lifetimes(ordinary=ordinary, trusted=trusted, policy=settings.policy),
             end_challenges=login_store.end_challenges,
+            journal=self.journal,
             clock=self.clock,
             ids=self.ids,
             randomness=self._randomness,
@@ -172,6 +191,7 @@ class Service:
                 hashing=self.hashing,
                 policy=self.passwords,
                 keeper=self.keeper,
+                journal=self.journal,
                 clock=self.clock,
                 ids=self.ids,
             ),
@@ -208,24 +228,30 @@ class Service:
     def _users(self) -> Users:
         return Users(
             ReadUsers(self.work),
-            ChangeUser(self.work, self.clock, self.keeper),
-            DeleteUser(self.work, self.keeper, self.throttle),
+            ChangeUser(work=self.work, sessions=self.keeper, journal=self.journal, clock=self.clock),
+            DeleteUser(work=self.work, sessions=self.keeper, throttle=self.throttle, journal=self.journal),
         )
 
     def _secrets(self) -> SecretRoutes:
-        work, clock, keeper = self.work, self.clock, self.keeper
+        work, clock, keeper, journal = self.work, self.clock, self.keeper, self.journal
         draw_codes = DrawCodes(pool=self.pool, vault=self.vault, ids=self.ids, randomness=self._randomness)
         return SecretRoutes(
             read=ReadAuthenticators(work, clock),
-            describe=DescribeAuthenticator(work, keeper, clock),
+            describe=DescribeAuthenticator(work=work, sessions=keeper, journal=journal, clock=clock),
             remove=RemoveAuthenticator(
-                work=work, sessions=keeper, throttle=self.throttle, policy=self.settings.policy, clock=clock
+                work=work,
+                sessions=keeper,
+                throttle=self.throttle,
+                journal=journal,
+                policy=self.settings.policy,
+                clock=clock,
             ),
             set_password=SetPassword(
                 work=work,
                 hashing=self.hashing,
                 policy=self.passwords,
                 sessions=keeper,
+                journal=journal,
                 clock=clock,
                 ids=self.ids,
             ),
@@ -235,12 +261,14 @@ class Service:
                 policy=self.passwords,
                 sessions=keeper,
                 throttle=self.throttle,
+                journal=journal,
                 clock=clock,
             ),
             begin_enrollment=BeginEnrollment(
                 work=work,
                 vault=self.vault,
                 sessions=keeper,
+                journal=journal,
                 clock=clock,
                 ids=self.ids,
                 randomness=self._randomness,
@@ -251,11 +279,12 @@ class Service:
                 vault=self.vault,
                 sessions=keeper,
                 throttle=self.throttle,
+                journal=journal,
                 draw_codes=draw_codes,
                 clock=clock,
             ),
             draw_qr=DrawQr(self.pool),
-            regenerate=RegenerateCodes(work=work, draw_codes=draw_codes, sessions=keeper, clock=clock),
+            regenerate=RegenerateCodes(work=work, draw_codes=draw_codes, sessions=keeper, journal=journal, clock=clock),
         )
 
     def _sessions(self) -> SessionRoutes:
@@ -263,10 +292,12 @@ class Service:
             work=self.work,
             keeper=self.keeper,
             vault=self.vault,
+            journal=self.journal,
             clock=self.clock,
             randomness=self._randomness,
         )
-        return SessionRoutes(refresh, ManageSessions(self.work, self.keeper), self.keys)
+        manage = ManageSessions(work=self.work, keeper=self.keeper, journal=self.journal)
+        return SessionRoutes(refresh, manage, self.keys)
 
 
 def build(settings: Settings, machine: Machine | None = None) -> Service:
@@ -280,6 +311,12 @@ def build(settings: Settings, machine: Machine | None = None) -> Service:
         RingPlan(name="sealing", draw=lambda: machine.randomness(_KEY_BYTES)),
         RingPlan(name="pepper", draw=lambda: machine.randomness(_KEY_BYTES)),
         RingPlan(name="signing", draw=lambda: draw_key(settings.signing_algorithm), keys=2),
+        # No release before this one had it: a database without a single row has no need of it yet.
+        RingPlan(
+            name="audit",
+            draw=lambda: machine.randomness(_KEY_BYTES),
+            needed=scalar(path, "SELECT 1 FROM audit_log LIMIT 1") is not None,
+        ),
     ]
     proof = scalar(path, "SELECT keys_sealed FROM installation")
     rings = open_rings(directory, plans, machine.randomness, used_database=proof is not None)
@@ -288,7 +325,8 @@ def build(settings: Settings, machine: Machine | None = None) -> Service:
     if proof is not None and not vault.proves(proof):
         message = f"the keys in {directory} are not those of this database: restore the ones that belong to it"
         raise KeysRefusedError(message)
-    return Service(settings, vault, SigningKeys(rings["signing"], settings.signing_algorithm), machine)
+    signing = SigningKeys(rings["signing"], settings.signing_algorithm)
+    return Service(settings, vault, signing, AuditKeys(rings["audit"]), machine)
 
 
 def _common_passwords() -> frozenset[str]:

@@ -20,6 +20,7 @@ from sallyport.store.tables import metadata
 from sallyport.store.work import Sql
 
 WITHOUT_INDEX = {
+    "sallyport.audit.store.HAS_UNSEALED": "walks an index of unsealed rows alone, and stops at the first",
     "sallyport.login.store.HAD_FIRST_START": "a table of one row at most",
     "sallyport.store.schema.VERSION": "a table of one row",
     "sallyport.users.store.COUNT": "counts all users, along an index",

@@ -5,6 +5,8 @@ from io import BytesIO
 
 import segno
 
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Event, Factor
 from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.backup_codes.flow import DrawCodes
 from sallyport.authenticators.codes import Code, TotpCode
@@ -65,6 +67,7 @@ class BeginEnrollment:
         work: Work,
         vault: Vault,
         sessions: Sessions,
+        journal: Journal,
         clock: Clock,
         ids: Ids,
         randomness: Randomness,
@@ -73,6 +76,7 @@ class BeginEnrollment:
         self._work = work
         self._vault = vault
         self._sessions = sessions
+        self._journal = journal
         self._clock = clock
         self._ids = ids
         self._randomness = randomness
@@ -101,6 +105,7 @@ class BeginEnrollment:
             return Refused(why=Why.LIMIT_REACHED)
         now = self._clock.now()
         store.replace_pending(rows, seed, description, now, now + PENDING_LIFETIME)
+        self._journal.did(rows, caller, Event.SECRET_CREATED, factor=Factor.TOTP, detail=seed.uid)
         return _told(rows, caller.uid, seed.uid, now)
 
 
@@ -114,6 +119,7 @@ class Enroll:
         vault: Vault,
         sessions: Sessions,
         throttle: Throttle,
+        journal: Journal,
         draw_codes: DrawCodes,
         clock: Clock,
     ) -> None:
@@ -121,6 +127,7 @@ class Enroll:
         self._vault = vault
         self._sessions = sessions
         self._throttle = throttle
+        self._journal = journal
         self._draw_codes = draw_codes
         self._clock = clock
 
@@ -179,6 +186,7 @@ class Enroll:
         self._throttle.succeeded(rows, tried)
         users.set_mfa(rows, caller.uid, now, on=True)
         backup_codes.replace(rows, codes, now)
+        self._journal.did(rows, caller, Event.SECRET_ENROLLED, factor=Factor.TOTP, detail=accepted.uid)
         self._sessions.end_others(rows, caller.uid, caller)
         tokens = self._sessions.renew(rows, caller, PROVEN)
         return _told(rows, caller.uid, accepted.uid, now), tokens

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from sallyport.audit.rules import Entry, Event
 from sallyport.authenticators.codes import Code
 from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import Clock
@@ -81,4 +82,5 @@ class AnswerChallenge:
         store.close(rows, challenge)
         self._throttle.succeeded(rows, tried)
         known_as = self._clients.remember(rows, good.user, PASSWORD_AND_CODE, client)
-        return self._keeper.open(rows, good.user, PASSWORD_AND_CODE, client, known_as=known_as)
+        entry = Entry(event=Event.LOGIN_CODE, factor=good.factor)
+        return self._keeper.open(rows, good.user, PASSWORD_AND_CODE, client, entry, known_as=known_as)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.codes import parse_backup_code
 from sallyport.authenticators.password import store as passwords
 from sallyport.authenticators.password.hashing import Hashing, Kept
@@ -114,7 +115,8 @@ class BeginLogin:
         self._throttle.succeeded(rows, proven.tried)
         if not seen.mfa:
             known_as = self._clients.remember(rows, seen.user, PASSWORD, client)
-            return self._keeper.open(rows, seen.user, PASSWORD, client, known_as=known_as)
+            entry = Entry(event=Event.LOGIN_PASSWORD, factor=Factor.PASSWORD)
+            return self._keeper.open(rows, seen.user, PASSWORD, client, entry, known_as=known_as)
         token = new_token(CHALLENGE, self._randomness)
         store.add_challenge(rows, digest_of(token), seen.user, now)
         return Challenged(token=token, user=seen.user, expires_in=CHALLENGE_LIFETIME // SECOND)
@@ -147,4 +149,4 @@ class BeginLogin:
             return WRONG
         for tried in tries:
             self._throttle.succeeded(rows, tried)
-        return self._keeper.open(rows, good.user, CODE, client)
+        return self._keeper.open(rows, good.user, CODE, client, Entry(event=Event.LOGIN_CODE, factor=good.factor))

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from sallyport.audit.rules import Factor
 from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.backup_codes.digest import digest
 from sallyport.authenticators.codes import BackupCode, Code, TotpCode
@@ -21,6 +22,11 @@ class GoodCode(msgspec.Struct, frozen=True, kw_only=True):
 
     user: str
     proof: Accepted | bytes
+
+    @property
+    def factor(self) -> Factor:
+        """What kind of code it is."""
+        return Factor.TOTP if isinstance(self.proof, Accepted) else Factor.BACKUP_CODE
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
