@@ -76,7 +76,7 @@ class AuditRoutes:
         kept = {name: ask.query[name] for name in filters if name in ask.query}
         link = part.link(ask.path, found[-1].uid, len(found), kept) if found else ()
         reader = None if ask.me.trusted else ask.me.uid
-        return Answer([_told(record, reader) for record in found], headers=link)
+        return Answer([told(record, reader) for record in found], headers=link)
 
     def endpoints(self) -> list[Endpoint[Any]]:
         """Declare the routes."""
@@ -128,8 +128,8 @@ def _event(text: str) -> Event:
         raise UnfitError("/event", f"The events are: {', '.join(Event)}.") from None
 
 
-def _told(record: Record, reader: str | None) -> AuditBody:
-    """Render a row; to a user without a trusted role never the address of somebody else who acted on them."""
+def told(record: Record, reader: str | None = None) -> AuditBody:
+    """Render a row. A `reader` without a trusted role is not told where somebody else was who acted on them."""
     hidden = reader is not None and record.actor not in {None, reader}
     return AuditBody(
         uid=record.uid,

@@ -94,12 +94,15 @@ class Register:
             return Refused(why=Why.NAME_TAKEN, pointer="/name")
         if kept:
             passwords.insert(rows, kept, None, user.created_at)
-            self._journal.note(rows, _first_secret(desk, kept), client)
+        tokens = None
         if desk:
             self._journal.did(rows, desk, Event.USER_CREATED, user=user.uid)
-            return None
-        created = Entry(event=Event.USER_CREATED)
-        return self._keeper.open(rows, user.uid, PASSWORD if kept else NOTHING, client, created)
+        else:
+            created = Entry(event=Event.USER_CREATED)
+            tokens = self._keeper.open(rows, user.uid, PASSWORD if kept else NOTHING, client, created)
+        if kept:
+            self._journal.note(rows, _first_secret(desk, kept), client)
+        return tokens
 
     def _user(self, wish: Registration) -> User:
         now = self._clock.now()
