@@ -14,13 +14,9 @@ from sallyport.audit.flow.seal import SealAudit
 from sallyport.audit.http import AuditRoutes
 from sallyport.audit.keys import AuditKeys
 from sallyport.authenticators import catalog
-from sallyport.authenticators.backup_codes.flow import DrawCodes, RegenerateCodes
-from sallyport.authenticators.flow import DescribeAuthenticator, ReadAuthenticators, RemoveAuthenticator
-from sallyport.authenticators.http import SecretRoutes
-from sallyport.authenticators.password.flow import ChangePassword, PasswordPolicy, SetPassword
+from sallyport.authenticators.password.flow import PasswordPolicy
 from sallyport.authenticators.password.hashing import Cost, Hashing
-from sallyport.authenticators.totp import store as totp_store
-from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr, Enroll
+from sallyport.authenticators.totp.flow import SwitchOff
 from sallyport.edge.endpoint import Endpoint
 from sallyport.edge.gate import Gate
 from sallyport.edge.metrics import MetricsRoutes
@@ -56,6 +52,7 @@ from sallyport.throttle.flow.known_clients import KnownClients, SweepThrottles
 from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users.flow import ChangeUser, DeleteUser, ReadUsers
 from sallyport.users.http import Users
+from sallyport.wiring_authenticators import secret_routes
 
 _KEY_BYTES: Final = 32
 
@@ -79,7 +76,7 @@ class Service:
     ) -> None:
         self.settings = settings
         self.clock = machine.clock
-        self._randomness = machine.randomness
+        self.randomness = machine.randomness
         self.ids = Ids(machine.clock, machine.randomness)
         self.work = SqliteWork(settings.database_path)
         self.pool = HashPool()
@@ -108,7 +105,7 @@ class Service:
             vault=self.vault,
             clients=self.clients,
             clock=machine.clock,
-            switch_off=totp_store.switch_off,
+            switch_off=SwitchOff(self.journal),
             on=settings.throttle,
             hard_stop=settings.profile == "nist",
         )
@@ -128,7 +125,7 @@ class Service:
         declared = [
             *self._login().endpoints(),
             *self._users().endpoints(),
-            *self._secrets().endpoints(),
+            *secret_routes(self).endpoints(),
             *self._sessions().endpoints(),
             *metrics.endpoints(),
             *AuditRoutes(ReadAudit(self.work)).endpoints(),
@@ -180,7 +177,7 @@ class Service:
             journal=self.journal,
             clock=self.clock,
             ids=self.ids,
-            randomness=self._randomness,
+            randomness=self.randomness,
         )
 
     def _login(self) -> LoginRoutes:
@@ -201,9 +198,10 @@ class Service:
                 keeper=self.keeper,
                 judge=judge,
                 throttle=self.throttle,
+                journal=self.journal,
                 clients=self.clients,
                 clock=self.clock,
-                randomness=self._randomness,
+                randomness=self.randomness,
                 backup_code_login=self.settings.backup_code_login,
             ),
             answer=AnswerChallenge(
@@ -211,6 +209,7 @@ class Service:
                 judge=judge,
                 keeper=self.keeper,
                 throttle=self.throttle,
+                journal=self.journal,
                 clients=self.clients,
                 clock=self.clock,
             ),
@@ -220,6 +219,7 @@ class Service:
                 judge=judge,
                 keeper=self.keeper,
                 throttle=self.throttle,
+                journal=self.journal,
                 clock=self.clock,
             ),
             https=self.settings.public_url.startswith("https:"),
@@ -232,61 +232,6 @@ class Service:
             DeleteUser(work=self.work, sessions=self.keeper, throttle=self.throttle, journal=self.journal),
         )
 
-    def _secrets(self) -> SecretRoutes:
-        work, clock, keeper, journal = self.work, self.clock, self.keeper, self.journal
-        draw_codes = DrawCodes(pool=self.pool, vault=self.vault, ids=self.ids, randomness=self._randomness)
-        return SecretRoutes(
-            read=ReadAuthenticators(work, clock),
-            describe=DescribeAuthenticator(work=work, sessions=keeper, journal=journal, clock=clock),
-            remove=RemoveAuthenticator(
-                work=work,
-                sessions=keeper,
-                throttle=self.throttle,
-                journal=journal,
-                policy=self.settings.policy,
-                clock=clock,
-            ),
-            set_password=SetPassword(
-                work=work,
-                hashing=self.hashing,
-                policy=self.passwords,
-                sessions=keeper,
-                journal=journal,
-                clock=clock,
-                ids=self.ids,
-            ),
-            change_password=ChangePassword(
-                work=work,
-                hashing=self.hashing,
-                policy=self.passwords,
-                sessions=keeper,
-                throttle=self.throttle,
-                journal=journal,
-                clock=clock,
-            ),
-            begin_enrollment=BeginEnrollment(
-                work=work,
-                vault=self.vault,
-                sessions=keeper,
-                journal=journal,
-                clock=clock,
-                ids=self.ids,
-                randomness=self._randomness,
-                issuer=self.settings.issuer_name,
-            ),
-            enroll=Enroll(
-                work=work,
-                vault=self.vault,
-                sessions=keeper,
-                throttle=self.throttle,
-                journal=journal,
-                draw_codes=draw_codes,
-                clock=clock,
-            ),
-            draw_qr=DrawQr(self.pool),
-            regenerate=RegenerateCodes(work=work, draw_codes=draw_codes, sessions=keeper, journal=journal, clock=clock),
-        )
-
     def _sessions(self) -> SessionRoutes:
         refresh = Refresh(
             work=self.work,
@@ -294,7 +239,7 @@ class Service:
             vault=self.vault,
             journal=self.journal,
             clock=self.clock,
-            randomness=self._randomness,
+            randomness=self.randomness,
         )
         manage = ManageSessions(work=self.work, keeper=self.keeper, journal=self.journal)
         return SessionRoutes(refresh, manage, self.keys)

@@ -1,12 +1,20 @@
 """Writing rows, inside the units of work that they tell of."""
 
+from msgspec.structs import replace
+
 from sallyport.audit import store
 from sallyport.audit.keys import AuditKeys
-from sallyport.audit.rules import IP, ROW, Entry, Event, Factor, Record, bound_ip, canonical
+from sallyport.audit.rules import IP, ROW, Entry, Event, Factor, Outcome, Record, bound_ip, canonical
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.ids import Ids
+from sallyport.kernel.outcomes import TOLD, Refused, Why
 from sallyport.store.work import Rows
+
+
+def attempt_by(caller: Caller, event: Event, factor: Factor) -> Entry:
+    """Return what is to be written of an attempt of one who is signed in."""
+    return Entry(event=event, factor=factor, user=caller.uid, actor=caller.uid, session=caller.session)
 
 
 class Journal:
@@ -58,6 +66,17 @@ class Journal:
             detail=detail,
         )
         self.note(rows, entry, caller.client)
+
+    def refused(self, rows: Rows, attempt: Entry, client: Client, refused: Refused) -> Refused:
+        """Write that an attempt was refused, and return the refusal.
+
+        Of a flood that is throttled the first is written, and again the first after each try that was judged.
+        """
+        if refused.why is not Why.THROTTLED:
+            self.note(rows, replace(attempt, outcome=Outcome.FAILURE), client)
+        elif refused.reason != TOLD:
+            self.note(rows, replace(attempt, outcome=Outcome.THROTTLED), client)
+        return refused
 
     def forget(self, rows: Rows, user: str) -> None:
         """Erase what tells of a user beyond their uid. The digests stay, and the chain with them."""

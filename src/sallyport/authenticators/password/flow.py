@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from sallyport.audit.flow.journal import Journal
+from sallyport.audit.flow.journal import Journal, attempt_by
 from sallyport.audit.rules import Event, Factor
 from sallyport.authenticators.password import store
 from sallyport.authenticators.password.hashing import Hashing, Kept
@@ -139,12 +139,18 @@ class ChangePassword:
         return told, tokens()
 
     def _count(self, rows: Rows, caller: Caller) -> Try | Refused:
-        return self._throttle.password(rows, "", caller.uid, caller.client, caller.login_client)
+        tried = self._throttle.password(rows, "", caller.uid, caller.client, caller.login_client)
+        return self._refused(rows, caller, tried) if isinstance(tried, Refused) else tried
+
+    def _refused(self, rows: Rows, caller: Caller, refused: Refused) -> Refused:
+        attempt = attempt_by(caller, Event.PASSWORD_CURRENT, Factor.PASSWORD)
+        return self._journal.refused(rows, attempt, caller.client, refused)
 
     async def _judged(self, seat: Seat, caller: Caller, kept: Kept, wish: NewPassword) -> bytes | Refused:
         """Return the sealed hash of the new password, if the current one is right."""
         if not (await self._hashing.check(seat, wish.current, kept)).right:
-            return Refused(why=Why.CURRENT_WRONG, pointer="/current")
+            wrong = Refused(why=Why.CURRENT_WRONG, pointer="/current")
+            return await self._work(lambda rows: self._refused(rows, caller, wrong))
         return await self._hashing.sealed(seat, wish.new, caller.uid, wish.uid)
 
     def _record(

@@ -70,6 +70,11 @@ class CodeJudge:
         return backup_codes.spend(rows, good.user, good.proof, now)
 
 
+def factor_of(code: Code) -> Factor:
+    """Return what was tried; what can be no code at all stands for one of an app."""
+    return Factor.BACKUP_CODE if isinstance(code, BackupCode) else Factor.TOTP
+
+
 def held_by(rows: Rows, user: str) -> Held:
     """Return what a code of this user is judged against."""
     return Held(user=user, seeds=totp.seeds(rows, user), recipe=backup_codes.recipe(rows, user))

@@ -8,7 +8,7 @@ import msgspec
 
 from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import SECOND, Clock
-from sallyport.kernel.outcomes import Overloaded, Refused, Why
+from sallyport.kernel.outcomes import TOLD, Overloaded, Refused, Why
 from sallyport.kernel.vault import Vault
 from sallyport.store.work import Rows, Unit, Work
 from sallyport.throttle import store
@@ -162,8 +162,8 @@ class Throttle:
         before = {subject: self._standing(rows, subject, now) for subject in every}
         waits = {subject: wait(subject, tries or NONE, now) for subject, tries in before.items()}
         if longest := max(waits.values()):
-            self._refused(rows, before, now)
-            return Refused(why=Why.THROTTLED, retry_after=-(-longest // SECOND))
+            reason = "" if self._refused(rows, before, now) else TOLD
+            return Refused(why=Why.THROTTLED, retry_after=-(-longest // SECOND), reason=reason)
         for subject, tries in before.items():
             self._count(rows, subject, tries, now, known=known)
         in_a_row = max((before[subject] or NONE).in_a_row for subject in subjects)
@@ -182,11 +182,13 @@ class Throttle:
         expires = expires_at(subject.lane, after, hard_stop=self._hard_stop)
         store.write(rows, subject, after, expires, first=tries is None)
 
-    def _refused(self, rows: Rows, before: dict[Subject, Tries | None], now: int) -> None:
-        for subject, tries in before.items():
-            # Once after each try is enough for `succeeded`, and a flood of refusals writes nothing more.
-            if tries is not None and tries.refused_at < tries.last_at:
-                store.refused(rows, subject, now)
+    def _refused(self, rows: Rows, before: dict[Subject, Tries | None], now: int) -> bool:
+        """Mark what was refused; False where all of it was marked since the last try."""
+        # Once after each try is enough for `succeeded`, and a flood of refusals writes nothing more.
+        unmarked = [subject for subject, tries in before.items() if tries and tries.refused_at < tries.last_at]
+        for subject in unmarked:
+            store.refused(rows, subject, now)
+        return bool(unmarked)
 
     def _uncount(self, rows: Rows, subject: Subject, tried: Try) -> None:
         mark = mark_of(tried.at, known=tried.known)
