@@ -86,7 +86,7 @@ class Service:
         self.hashing = Hashing(self.pool, self.vault, machine.cost, machine.randomness)
         self.keys = keys
         self.audit_keys = audit_keys
-        self.journal = Journal(keys=audit_keys, clock=machine.clock, ids=self.ids)
+        self.journal = Journal(keys=audit_keys, attempts=self.meters.attempts, clock=machine.clock, ids=self.ids)
         self.seal = SealAudit(
             work=self.work,
             keys=audit_keys,

@@ -73,6 +73,12 @@ class Event(enum.StrEnum):
     """The first start made the first admin."""
 
 
+ATTEMPTS: Final = frozenset(
+    {Event.LOGIN_PASSWORD, Event.LOGIN_CODE, Event.LOGIN_ELEVATE, Event.ENROLL_CODE, Event.PASSWORD_CURRENT}
+)
+"""What tells of a try at a factor, which metrics count too."""
+
+
 @enum.unique
 class Outcome(enum.StrEnum):
     """How it ended. A change that is written has always succeeded."""

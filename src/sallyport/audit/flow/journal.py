@@ -4,10 +4,11 @@ from msgspec.structs import replace
 
 from sallyport.audit import store
 from sallyport.audit.keys import AuditKeys
-from sallyport.audit.rules import IP, ROW, Entry, Event, Factor, Outcome, Record, bound_ip, canonical
+from sallyport.audit.rules import ATTEMPTS, IP, ROW, Entry, Event, Factor, Outcome, Record, bound_ip, canonical
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.ids import Ids
+from sallyport.kernel.meters import Attempts
 from sallyport.kernel.outcomes import TOLD, Refused, Why
 from sallyport.store.work import Rows
 
@@ -20,13 +21,16 @@ def attempt_by(caller: Caller, event: Event, factor: Factor) -> Entry:
 class Journal:
     """Writes what happened, in the same unit as what it tells of: one INSERT, and nothing is read for it."""
 
-    def __init__(self, *, keys: AuditKeys, clock: Clock, ids: Ids) -> None:
+    def __init__(self, *, keys: AuditKeys, attempts: Attempts, clock: Clock, ids: Ids) -> None:
         self._keys = keys
+        self._attempts = attempts
         self._clock = clock
         self._ids = ids
 
     def note(self, rows: Rows, entry: Entry, client: Client | None) -> None:
         """Write a row. `client` is where the request came from; None for what is done on the host itself."""
+        if entry.event in ATTEMPTS and entry.factor and entry.outcome is not Outcome.THROTTLED:
+            self._attempts.count(entry.factor.value, entry.outcome.value)
         # The moment before the uid: the uid's own moment then bounds a search for it from below.
         now, uid = self._clock.now(), self._ids.new()
         ip = client.ip or None if client else None
