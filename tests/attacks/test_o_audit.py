@@ -18,7 +18,7 @@ UNFOLLOWED = "the row does not follow from the one before it: one of them was ch
 COLUMNS = (
     ("created_at", "created_at + 1"),
     ("event", "'login.code'"),
-    ("outcome", "'failure'"),
+    ("outcome", "'success'"),
     ("outcome", "CAST(outcome AS BLOB)"),
     ("factor", "'totp'"),
     ("user_id", "NULL"),
