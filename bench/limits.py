@@ -125,6 +125,7 @@ class Limits:
             judge=judge,
             keeper=service.keeper,
             throttle=service.throttle,
+            journal=service.journal,
             clients=service.clients,
             clock=service.clock,
         )

@@ -38,11 +38,12 @@ POSITIONAL = {
 
 ENDLESS = {
     "sallyport.app._share": "shares numbers as long as the process lives, and is cancelled with it",
-    "sallyport.app._sweep": "sweeps as long as the process lives, and is cancelled with it",
     "sallyport.app._follow_keys": "looks as long as the process lives, and is cancelled with it",
+    "sallyport.app._repeat": "repeats as long as the process lives, and is cancelled with it",
 }
 
 REVEALS = {
+    "sallyport.audit.keys._mac": "derives under a key",
     "sallyport.kernel.keyfiles._ring": "measures a key",
     "sallyport.kernel.keyfiles._written": "writes the file of a ring",
     "sallyport.kernel.vault.Vault.proof_pepper": "reads the key id in a proof",

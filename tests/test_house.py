@@ -108,6 +108,8 @@ async def walk_of_reading(walk: Walk, alice: Person) -> None:
     for path in ("/users", "/users/count", "/users/{id}", "/users/{id}/sessions"):
         await walk.step(f"GET {path}", by=alice)
     await walk.step("PUT /users/{id}", {"version": 0, "firstName": "Alice"}, by=alice)
+    await walk.step("GET /users/{id}/audit", by=alice)
+    await walk.step("GET /audit", by=await walk.world.admin())
 
 
 async def walk_of_secrets(walk: Walk, alice: Person) -> None:

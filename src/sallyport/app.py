@@ -1,6 +1,7 @@
 """The ASGI application: every route, at / and at /v1, and what runs beside it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from sallyport.wiring import Service
 _SWEEP_SECONDS: Final = 60
 _SHARE_SECONDS: Final = 1
 _KEYS_SECONDS: Final = 1
+_SEAL_SECONDS: Final = 0.5
 _EXPOSED: Final = ("Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 
 log = structlog.get_logger()
@@ -42,7 +44,12 @@ class Application:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         shared = self.service.shared
-        beside = asyncio.gather(_sweep(self.service), _follow_keys(self.service), *([_share(shared)] if shared else []))
+        beside = asyncio.gather(
+            _repeat(_SWEEP_SECONDS, "sweep", *self.service.sweeps),
+            _repeat(_SEAL_SECONDS, "audit sealing", self.service.seal),
+            _follow_keys(self.service),
+            *([_share(shared)] if shared else []),
+        )
         await send({"type": "lifespan.startup.complete"})
         await receive()
         beside.cancel()
@@ -51,6 +58,7 @@ class Application:
         if shared:
             with suppress(OSError):
                 shared.leave()
+        await _step("audit sealing", self.service.seal)  # a row without its place can be removed and not be missed
         self.service.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -95,14 +103,20 @@ def _with_cors(front: Front, settings: Settings) -> ASGIApp:
     return serve
 
 
-async def _sweep(service: Service) -> None:
+async def _repeat(seconds: float, name: str, *steps: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await asyncio.sleep(_SWEEP_SECONDS)
-        try:
-            for sweep in service.sweeps:
-                await sweep()
-        except StorageUnavailableError as fault:
-            log.warning("sweep put off", fault=str(fault))
+        await asyncio.sleep(seconds)
+        for step in steps:
+            await _step(name, step)
+
+
+async def _step(name: str, step: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await step()
+    except StorageUnavailableError as fault:
+        log.warning("put off", what=name, fault=str(fault))
+    except Exception:
+        log.exception("failed in the background", what=name)
 
 
 async def _share(shared: Shared) -> None:

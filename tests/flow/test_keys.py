@@ -80,6 +80,7 @@ async def test_a_list_tells_every_key_and_who_names_it(desk: Desk, people: list[
     assert {ring: [key.state for key in keys] for ring, keys in told.items()} == {
         "sealing": ["active"],
         "pepper": ["active"],
+        "audit": ["active"],
         "signing": ["active", "next"],
     }
     assert told["sealing"][0].rows == {
@@ -264,7 +265,7 @@ async def test_passes_come_to_an_end_even_where_somebody_seals_under_the_old_key
 
 
 async def test_a_database_that_is_busy_is_tried_again(desk: Desk, people: list[Person]) -> None:
-    work, busy = desk.keys.reseal._work, 3
+    work, busy = desk.keys._reseal._work, 3
 
     class Busy:
         read = work.read
@@ -276,7 +277,7 @@ async def test_a_database_that_is_busy_is_tried_again(desk: Desk, people: list[P
                 raise StorageUnavailableError("database is locked")
             return await work(unit)
 
-    desk.keys.reseal._work = Busy()
+    desk.keys._reseal._work = Busy()
     await desk.keys.rotate("sealing")
     assert sum("database is locked" in line for line in desk.said) == 3
     assert await desk.rows("sealing", State.OLD) == 0
@@ -457,14 +458,16 @@ async def test_a_key_that_becomes_needed_between_judgment_and_change_stays(
     async def no_reason(name: str, key: str) -> None:
         return None
 
-    monkeypatch.setattr(desk.keys.retire, "judge", no_reason)
+    monkeypatch.setattr(desk.keys._retire, "judge", no_reason)
     with pytest.raises(KeysRefusedError, match="it stays"):
         await desk.keys.retire("sealing", active.key, 0)
     assert await desk.states("sealing") == ["active"]
 
 
 async def test_a_ring_that_there_is_not_is_refused(desk: Desk) -> None:
-    with pytest.raises(KeysRefusedError, match="there is no sealign ring: the rings are sealing, pepper, signing"):
+    with pytest.raises(
+        KeysRefusedError, match="there is no sealign ring: the rings are sealing, pepper, audit, signing"
+    ):
         await desk.keys.rotate("sealign")
 
 

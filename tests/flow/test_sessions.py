@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from sallyport.audit.rules import Entry, Event
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import DAY, HOUR, SECOND
 from sallyport.sessions import store
@@ -15,6 +16,7 @@ from tests.flow.test_login import claims, refusal
 from tests.world import PASSWORD, Person, World
 
 NOWHERE = "0190b3c4-0000-7000-8000-000000000000"
+LOGIN = Entry(event=Event.LOGIN_PASSWORD)
 DEAD = (401, "invalid_token")
 
 
@@ -164,7 +166,7 @@ async def test_all_other_sessions_are_ended_at_once(world: World) -> None:
 
 
 async def test_the_sessions_of_a_user_who_is_gone_are_none(world: World) -> None:
-    sessions = ManageSessions(world.service.work, world.service.keeper)
+    sessions = ManageSessions(work=world.service.work, keeper=world.service.keeper, journal=world.service.journal)
     assert await sessions.all(NOWHERE) == []
 
 
@@ -239,6 +241,6 @@ async def test_the_keeper_opens_no_session_for_a_disabled_user(world: World) -> 
     await desk.call("PUT", f"/users/{alice.uid}", {"version": 0, "disabled": True})
     client = Client(ip="127.0.0.1", user_agent="")
     with pytest.raises(LookupError, match="not disabled"):
-        await world.service.work(lambda rows: world.service.keeper.open(rows, alice.uid, BY_PASSWORD, client))
+        await world.service.work(lambda rows: world.service.keeper.open(rows, alice.uid, BY_PASSWORD, client, LOGIN))
     # What the unit had written before it failed is undone with it.
     assert await left(world, "sessions") == 1

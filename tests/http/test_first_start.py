@@ -89,14 +89,15 @@ async def test_keys_and_database_are_readable_by_their_owner_alone(world: World,
     await world.register("alice")
     folder = tmp_path / "one"
     files = [*sorted((folder / "keys").iterdir()), folder / "sallyport.db"]
-    assert [file.name for file in files] == ["pepper.json", "sealing.json", "signing.json", "sallyport.db"]
+    rings = ["audit.json", "pepper.json", "sealing.json", "signing.json"]
+    assert [file.name for file in files] == [*rings, "sallyport.db"]
     for file in files:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     for beside in folder.glob("sallyport.db-*"):
         assert stat.S_IMODE(beside.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("name", ["sealing", "pepper", "signing"])
+@pytest.mark.parametrize("name", ["sealing", "pepper", "signing", "audit"])
 async def test_a_missing_ring_beside_a_used_database_stops_the_start(tmp_path: Path, name: str) -> None:
     clock = TurnedClock()
     service = service_in(tmp_path, clock)

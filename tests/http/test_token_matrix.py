@@ -54,12 +54,15 @@ HIDDEN: set[Route] = {
     ("PUT", "/users/{id}/secrets/{sid}"),
     ("DELETE", "/users/{id}/secrets/{sid}"),
     ("PUT", "/users/{id}/secrets/{sid}/enroll"),
+    ("GET", "/users/{id}/audit"),
     ("GET", "/users/{id}/sessions"),
     ("DELETE", "/users/{id}/sessions"),
     ("DELETE", "/users/{id}/sessions/{sid}"),
 }
 PRIVATE = SHARED | FORBIDDEN | HIDDEN
-EVERY = PUBLIC | PASSWORD_DOOR | CODE_DOOR | REGISTRATION | PRIVATE
+# Routes for trusted roles alone.
+TRUSTED: set[Route] = {("GET", "/audit")}
+EVERY = PUBLIC | PASSWORD_DOOR | CODE_DOOR | REGISTRATION | PRIVATE | TRUSTED
 
 # Of those, the routes that want a proof no older than ten minutes at the account's level from the user themself.
 FRESH: set[Route] = {
@@ -231,7 +234,7 @@ async def test_this_table_names_every_route(world: World) -> None:
 async def test_only_an_access_token_opens_a_private_route(world: World) -> None:
     people = await cast(world)
     before = dump(world)
-    for route in sorted(PRIVATE):
+    for route in sorted(PRIVATE | TRUSTED):
         assert await send(people, route, Shown()) == UNAUTHENTICATED, route
         assert await send(people, route, Shown(list(basic("victim", PASSWORD).items()))) == UNAUTHENTICATED, route
         for scheme in ("Bearer", "jwt"):
@@ -268,7 +271,7 @@ async def test_a_stranger_reaches_what_all_share_and_nothing_else(world: World) 
     people = await cast(world)
     before = dump(world)
     stranger = with_token("Bearer", people.stranger.token)
-    for route in sorted(FORBIDDEN):
+    for route in sorted(FORBIDDEN | TRUSTED):
         assert await send(people, route, stranger) == (403, "forbidden"), route
     for route in sorted(HIDDEN):
         assert await send(people, route, stranger) == (404, "not_found"), route
@@ -408,6 +411,7 @@ MATRIX: dict[Route, Row] = {
     ("PUT", "/users/{id}/secrets/{sid}"): (200, 404, 403, 403, 404, 403),
     ("PUT", "/users/{id}/secrets/{sid}/enroll"): (200, 404, 403, 403, 404, 403),
     ("DELETE", "/users/{id}/secrets/{sid}"): (204, 404, 204, 401, 404, 403),
+    ("GET", "/users/{id}/audit"): (200, 404, 200, 200, 404, 200),
     ("GET", "/users/{id}/sessions"): (200, 404, 200, 200, 404, 403),
     ("DELETE", "/users/{id}/sessions"): (204, 404, 204, 401, 404, 403),
     ("DELETE", "/users/{id}/sessions/{sid}"): (204, 404, 204, 401, 404, 403),

@@ -42,15 +42,15 @@ def test_the_first_start_prints_the_admin_password_once_and_a_restart_changes_no
         session = server.log_in("admin", password).body
         assert session["type"] == "ACCESS"
         assert password not in server.err.read_text()
-    keys = {path: path.read_bytes() for path in (tmp_path / "keys").iterdir()}
-    assert {path.name for path in keys} == {"sealing.json", "pepper.json", "signing.json"}
+    keys = {path: path.read_bytes() for path in (tmp_path / "keys").glob("*.json")}
+    assert {path.name for path in keys} == {"sealing.json", "pepper.json", "signing.json", "audit.json"}
 
     with serving(tmp_path) as server:
         assert server.out.read_text() == ""
         assert server.log_in("admin", password).body["type"] == "ACCESS"
         assert password not in server.err.read_text()
         assert server.call("POST", "/auth/refresh", {"refresh": session["refresh"]}).status == 200
-    assert {path: path.read_bytes() for path in (tmp_path / "keys").iterdir()} == keys
+    assert {path: path.read_bytes() for path in (tmp_path / "keys").glob("*.json")} == keys
 
 
 @pytest.mark.parametrize("way", ["variable", "file"])
@@ -159,7 +159,7 @@ def test_missing_rings_beside_a_used_database_are_named(used: Path) -> None:
         (used / "keys" / f"{ring}.json").unlink()
     refused = run(used, "serve")
     assert_refused(refused.returncode, refused.stdout, refused.stderr, "sealing.json", "pepper.json", "backup")
-    assert [path.name for path in (used / "keys").iterdir()] == ["signing.json"]
+    assert sorted(path.name for path in (used / "keys").glob("*.json")) == ["audit.json", "signing.json"]
 
 
 def test_every_key_file_that_others_can_read_is_named(used: Path) -> None:

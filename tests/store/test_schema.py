@@ -20,12 +20,15 @@ from sallyport.store.tables import metadata
 from sallyport.store.work import Sql
 
 WITHOUT_INDEX = {
+    "sallyport.keys.store.ANY_AUDIT_ROW": "stops at the first row",
+    "sallyport.keys.store.AUDIT_ROWS_COUNT": "an index would cost every row; asked by two rare commands",
     "sallyport.keys.store.PROOF": "a table of one row at most",
     "sallyport.keys.store.SUCCESSORS_COUNT": "an index would cost every refresh; asked by two rare commands",
     "sallyport.backups.store.END_PENDING": "a restore, over all pending enrollments",
     "sallyport.backups.store.SPEND_STEPS": "a restore spends the steps of every authenticator",
     "sallyport.backups.store.VOID_CODES": "a restore voids every backup code",
     "sallyport.doctor.store.HOLDERS": "the doctor looks for admins among all users, for an operator who waits",
+    "sallyport.audit.store.HAS_UNSEALED": "walks an index of unsealed rows alone, and stops at the first",
     "sallyport.login.store.HAD_FIRST_START": "a table of one row at most",
     "sallyport.store.schema.VERSION": "a table of one row",
     "sallyport.users.store.COUNT": "counts all users, along an index",

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Event, Factor
 from sallyport.authenticators import catalog
 from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.password import store as passwords
@@ -17,6 +20,10 @@ from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.throttle import Throttle
 from sallyport.throttle.rules import Lane
 from sallyport.users import store as users
+from sallyport.users.rules import User
+
+FACTORS: Final = {passwords.TYPE: Factor.PASSWORD, totp.TYPE: Factor.TOTP, backup_codes.TYPE: Factor.BACKUP_CODE}
+"""What the audit log calls each kind of authenticator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +59,10 @@ class ReadAuthenticators:
 class DescribeAuthenticator:
     """Changes the description of an authenticator."""
 
-    def __init__(self, work: Work, sessions: Sessions, clock: Clock) -> None:
+    def __init__(self, *, work: Work, sessions: Sessions, journal: Journal, clock: Clock) -> None:
         self._work = work
         self._sessions = sessions
+        self._journal = journal
         self._clock = clock
 
     async def __call__(self, caller: Caller, wish: Description) -> Authenticator | Refused:
@@ -73,29 +81,49 @@ class DescribeAuthenticator:
         if field := wish.forbidden(told):
             return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{field}")
         catalog.describe(rows, told, told.description if wish.keep else wish.text, now)
+        factor, detail = FACTORS[told.type], f"{told.uid} description"
+        self._journal.did(rows, caller, Event.SECRET_CHANGED, factor=factor, detail=detail)
         return catalog.find(rows, caller.uid, wish.uid, now) or Refused(why=Why.NOT_FOUND)
 
 
 class RemoveAuthenticator:
     """Removes an authenticator: by its owner, or by a trusted role as a help-desk reset."""
 
-    def __init__(self, *, work: Work, sessions: Sessions, throttle: Throttle, policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        work: Work,
+        sessions: Sessions,
+        throttle: Throttle,
+        journal: Journal,
+        policy: Policy,
+        clock: Clock,
+    ) -> None:
         self._work = work
         self._sessions = sessions
         self._throttle = throttle
+        self._journal = journal
         self._policy = policy
         self._clock = clock
 
-    async def __call__(self, caller: Caller, user: str, uid: str) -> Refused | None:
-        """Remove it; None when it is done."""
-        return await self._work(lambda rows: self._record(rows, caller, user, uid))
+    async def __call__(self, caller: Caller, user: str, uid: str, reason: str | None) -> Refused | None:
+        """Remove it; None when it is done. The reason is for the audit log."""
+        return await self._work(lambda rows: self._record(rows, caller, user, uid, reason))
 
-    def _record(self, rows: Rows, caller: Caller, user: str, uid: str) -> Refused | None:
+    def _record(self, rows: Rows, caller: Caller, user: str, uid: str, reason: str | None) -> Refused | None:
         if refused := self._sessions.refused(rows, caller):
             return refused
         told, owner = catalog.find(rows, user, uid, self._clock.now()), users.find(rows, user)
         if told is None or owner is None:
             return Refused(why=Why.NOT_FOUND)
+        if refused := self._removed(rows, caller, told, owner):
+            return refused
+        detail = f"{uid} {reason}" if reason else uid
+        self._journal.did(rows, caller, Event.SECRET_REMOVED, user=user, factor=FACTORS[told.type], detail=detail)
+        return None
+
+    def _removed(self, rows: Rows, caller: Caller, told: Authenticator, owner: User) -> Refused | None:
+        user = owner.uid
         match told.type:
             case passwords.TYPE:
                 if owner.mfa:
@@ -133,4 +161,4 @@ class RemoveAuthenticator:
         if caller.uid == user:
             self._sessions.end_others(rows, user, caller)
         else:
-            self._sessions.end_all(rows, user)
+            self._sessions.end_all(rows, user, caller)

@@ -174,7 +174,8 @@ class SecretRoutes:
 
     async def remove(self, ask: Ask[Removal]) -> Answer | Refused:
         """Answer `DELETE /users/{id}/secrets/{sid}`."""
-        return await self._remove(ask.me, ask.target, ask.params["sid"]) or Answer(status=204)
+        reason = None if isinstance(ask.body.reason, UnsetType) else ask.body.reason
+        return await self._remove(ask.me, ask.target, ask.params["sid"], reason) or Answer(status=204)
 
     def endpoints(self) -> list[Endpoint[Any]]:
         """Declare the routes."""

@@ -24,8 +24,8 @@ class Sessions(Protocol):
         """Let the caller's session go on at what a password proves."""
         ...
 
-    def end_all(self, rows: Rows, uid: str) -> None:
-        """End every session and open challenge of a user."""
+    def end_all(self, rows: Rows, uid: str, caller: Caller) -> None:
+        """End every session and open challenge of a user, because of what the caller did."""
         ...
 
     def end_others(self, rows: Rows, uid: str, caller: Caller) -> None:

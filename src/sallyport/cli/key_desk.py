@@ -59,7 +59,7 @@ def retire(database: str, ring: str, key: str, wait: float | None, *, yes: bool)
     """Retire a key; returns the exit status: 1 where it has to stay."""
 
     async def run(desk: KeyDesk) -> int:
-        if kept := await desk.retire.judge(ring, key):
+        if kept := await desk.reason_to_keep(ring, key):
             return _refuse(f"key {key} of the {ring} ring stays: {kept}")
         if not yes and not sys.stdin.isatty():
             typer.echo("nobody is there to ask: say --yes", err=True)

@@ -51,6 +51,37 @@ def serve(
     raise typer.Exit(run({name: value for name, value in flags.items() if value}))
 
 
+audit_app = typer.Typer(
+    help="Look at the audit log: verify that it is whole, or write it out. Works beside a running service.",
+    no_args_is_help=True,
+)
+app.add_typer(audit_app, name="audit")
+_Database = Annotated[str, typer.Option(help="URL of the database.", show_default="as for serve")]
+
+
+@audit_app.command("verify")
+def audit_verify(
+    database: _Database = "",
+    output: Annotated[Literal["table", "json"], typer.Option(help="How to tell it.")] = "table",
+) -> None:
+    """Find rows that were changed, removed, inserted or cut off. Exit status: 0 whole, 1 faults, 2 wrong use."""
+    from sallyport.cli.audit import verify
+
+    raise typer.Exit(verify({"database_url": database} if database else {}, as_json=output == "json"))
+
+
+@audit_app.command("export")
+def audit_export(
+    database: _Database = "",
+    to: Annotated[str, typer.Option(help="File to write; it must not be there yet.", show_default="stdout")] = "",
+    since: Annotated[str, typer.Option(help="Only what happened then or later: 2030-01-31T12:00:00Z.")] = "",
+) -> None:
+    """Write the log as JSON lines, oldest first, with the digests that prove it."""
+    from sallyport.cli.audit import export
+
+    raise typer.Exit(export({"database_url": database} if database else {}, to, since))
+
+
 @app.command()
 def demo() -> None:
     """Show the whole MFA journey on a service that exists for a few seconds."""

@@ -102,6 +102,8 @@ class Gate:
             return Refused(why=Why.FORBIDDEN if caller else Why.UNAUTHENTICATED, detail="Registration is closed.")
         if caller is None:
             return None
+        if who is Who.TRUSTED and not caller.trusted:
+            return Refused(why=Why.FORBIDDEN)
         own = target == caller.uid
         if target and not own and (refused := await self._reach_other(who, caller, target)):
             return refused
@@ -110,13 +112,13 @@ class Gate:
         return None
 
     async def _reach_other(self, who: Who, caller: Caller, target: str) -> Refused | None:
-        hidden = who in {Who.OWNER, Who.OWNER_OR_DESK}
+        hidden = who in {Who.OWNER, Who.OWNER_OR_DESK, Who.OWNER_OR_TRUSTED}
         if hidden and not caller.trusted:
             return Refused(why=Why.NOT_FOUND)
         roles = await self._sessions.roles_of(target)
         if roles is None:
             return Refused(why=Why.NOT_FOUND)
-        if who is Who.SIGNED_IN:
+        if who in {Who.SIGNED_IN, Who.OWNER_OR_TRUSTED}:
             return None
         # Nobody acts on an equal: that takes a second person, or the CLI on the host.
         if who is Who.OWNER or not caller.trusted or self._policy.trusts(roles):

@@ -56,7 +56,7 @@ def refusals(route: Endpoint[Any]) -> frozenset[Why]:
         found |= {Why.UNAUTHENTICATED}
     if "{id}" in route.path or route.who is Who.LOCAL:
         found |= {Why.NOT_FOUND}
-    if route.who in {Who.OWNER, Who.OWNER_OR_DESK, Who.OWNER_OR_DESK_OPEN}:
+    if route.who in {Who.TRUSTED, Who.OWNER, Who.OWNER_OR_DESK, Who.OWNER_OR_DESK_OPEN}:
         found |= {Why.FORBIDDEN}
     if route.fresh is not Fresh.NO:
         found |= {Why.STEP_UP_REQUIRED}

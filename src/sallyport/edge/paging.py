@@ -1,6 +1,6 @@
 """The query of a list: `limit`, `skip`, `sort`, `after`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import urlencode
@@ -39,21 +39,24 @@ class Page:
             ordered = ordered[behind[0] :] if behind else []
         return ordered[self.skip : self.skip + self.limit]
 
-    def link(self, path: str, last: str, found: int) -> Headers:
+    def link(self, path: str, last: str, found: int, filters: Mapping[str, str] | None = None) -> Headers:
         """Return the `Link` header to the page behind `last`, if this page is full. RFC 8288."""
         if found < self.limit:
             return ()
-        query = {"limit": self.limit, "after": last} | ({"sort": self.sort} if self.sort else {})
+        query = {"limit": self.limit, "after": last} | ({"sort": self.sort} if self.sort else {}) | dict(filters or {})
         return (("link", f'<{path}?{urlencode(query)}>; rel="next"'),)
 
 
-def page(query: Mapping[str, str]) -> Page:
-    """Read the query of a list. Raises `UnfitError` for what is unknown, unreadable or out of range."""
-    if unknown := sorted(set(query) - set(QUERY)):
+def page(query: Mapping[str, str], filters: Collection[str] = (), sorts: Sequence[str] = SORTS) -> Page:
+    """Read the query of a list. Raises `UnfitError` for what is unknown, unreadable or out of range.
+
+    `filters` are parameters that the list reads itself, `sorts` the orders that it knows.
+    """
+    if unknown := sorted(set(query) - set(QUERY) - set(filters)):
         raise UnfitError(f"/{unknown[0]}", "This list does not know that query parameter.")
     sort, after = query.get("sort", ""), query.get("after")
-    if sort and sort not in SORTS:
-        raise UnfitError("/sort", "Sort by 'name' or by '-dateCreated'.")
+    if sort and sort not in sorts:
+        raise UnfitError("/sort", f"Sort by {' or by '.join(map(repr, sorts))}.")
     if after is not None and not is_uid(after):
         raise UnfitError("/after", "Give the uid of the last one that you have.")
     return Page(

@@ -46,6 +46,8 @@ class RingPlan:
     """How long a new key is known before it is used."""
     rest: int = 0
     """How long an older key must have been idle before it may be retired."""
+    needed: bool = True
+    """Whether a used database has something that names its keys. False for a ring that came with a newer release."""
 
 
 def open_rings(
@@ -58,8 +60,8 @@ def open_rings(
     """
     try:
         with turn_in(directory):
-            missing = [] if used_database else [plan for plan in plans if not ring_path(directory, plan.name).exists()]
-            for plan in missing:
+            wanted = [plan for plan in plans if not (used_database and plan.needed)]
+            for plan in [plan for plan in wanted if not ring_path(directory, plan.name).exists()]:
                 _create(directory, plan, randomness, now)
     except OSError as fault:
         message = f"the key directory {directory} can't be used: {fault.strerror}"
@@ -77,7 +79,7 @@ def look_over(directory: Path, plans: list[RingPlan], *, used_database: bool) ->
     if directory.exists() and stat.S_IMODE(directory.stat().st_mode) & 0o022:
         faults.append(f"{directory} can be written by others: chmod 700 {directory}")
     for plan in plans:
-        if not used_database and not ring_path(directory, plan.name).exists():
+        if not (used_database and plan.needed) and not ring_path(directory, plan.name).exists():
             continue
         try:
             rings[plan.name] = read_ring(directory, plan)

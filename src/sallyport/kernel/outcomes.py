@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -64,6 +65,10 @@ class Refused:
     """The `acr` that is wanted, for `STEP_UP_REQUIRED`."""
     reason: str = ""
     """For operators only; it never leaves the service."""
+
+
+TOLD: Final = "told before"
+"""The reason of a refusal like one since which nothing was tried: a flood of them is not written down each."""
 
 
 class Granted(msgspec.Struct, frozen=True, kw_only=True):

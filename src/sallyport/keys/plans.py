@@ -18,6 +18,8 @@ def ring_plans(algorithm: str, randomness: Randomness) -> list[RingPlan]:
     return [
         RingPlan(name="sealing", draw=lambda: randomness(_KEY_BYTES)),
         RingPlan(name="pepper", draw=lambda: randomness(_KEY_BYTES)),
+        # No release before 0002 had it: a database without a single audit row has no need of it yet.
+        RingPlan(name="audit", draw=lambda: randomness(_KEY_BYTES), needed=False),
         RingPlan(
             name="signing",
             draw=lambda: draw_key(algorithm),

@@ -1,7 +1,7 @@
 """What a start must find right about the keys, told in one message."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sallyport.kernel.ids import Randomness
@@ -21,6 +21,12 @@ class Named:
     """Opens under the rings of this database alone; None before the first start."""
     keys: Sequence[tuple[store.Naming, str]] = ()
     """Each key id that a column names."""
+    audited: bool = False
+    """Whether there are audit rows, which only the audit ring can judge."""
+
+    def fitting(self, plans: list[RingPlan]) -> list[RingPlan]:
+        """Return the plans as this database needs them."""
+        return [replace(plan, needed=True) for plan in plans] if self.audited else plans
 
 
 def open_keys(
@@ -32,6 +38,7 @@ def open_keys(
     """
     # First the database, then the files: a key that a rotation adds between the two is in the files before any row.
     named = ask(path, _named, Named())
+    plans = named.fitting(plans)
     if faults := _faults(named, directory, plans, randomness):
         raise KeysRefusedError("\n".join(faults))
     rings = open_rings(directory, plans, randomness, now, used_database=named.proof is not None)
@@ -44,7 +51,7 @@ def key_faults(path: Path, directory: Path, plans: list[RingPlan], randomness: R
         named = ask(path, _named, Named())
     except StorageUnavailableError as fault:
         return [str(fault), *look_over(directory, plans, used_database=False)[1]]
-    return _faults(named, directory, plans, randomness)
+    return _faults(named, directory, named.fitting(plans), randomness)
 
 
 def _faults(named: Named, directory: Path, plans: list[RingPlan], randomness: Randomness) -> list[str]:
@@ -65,4 +72,4 @@ def _proves(rings: Mapping[str, Ring], proof: bytes, randomness: Randomness) -> 
 
 def _named(rows: Rows) -> Named:
     keys = [(naming, key_id) for naming in store.NAMINGS for key_id in store.keys_named(rows, naming)]
-    return Named(proof=store.proof(rows), keys=keys)
+    return Named(proof=store.proof(rows), keys=keys, audited=store.audited(rows))

@@ -33,6 +33,10 @@ TOTP_UNDER = Sql(
 )
 RESEAL_TOTP = Sql("UPDATE totp SET seed_sealed = :new WHERE user_id = :user AND id = :uid AND seed_sealed = :old")
 
+AUDIT_ROWS_COUNT = Sql(
+    "SELECT count(*) FROM audit_log WHERE substr(row_digest, 1, 8) = :key OR substr(chain_digest, 1, 8) = :key"
+)
+ANY_AUDIT_ROW = Sql("SELECT 1 FROM audit_log LIMIT 1")
 PROOF = Sql("SELECT keys_sealed FROM installation")
 RENEW_PROOF = Sql("UPDATE installation SET keys_sealed = :new WHERE id = 1 AND keys_sealed = :old")
 
@@ -89,12 +93,18 @@ _CODES: Final = Naming(
     ring="pepper", where="backup_sets.pepper_id", count=CODES_COUNT, next_key=CODES_NEXT_PEPPER, as_text=True
 )
 _SUCCESSORS: Final = Naming(ring="pepper", where="refresh_tokens.successor_salt", count=SUCCESSORS_COUNT, next_key=None)
-NAMINGS: Final = (_PASSWORDS, _TOTP, _CODES, _SUCCESSORS)
+_AUDIT: Final = Naming(ring="audit", where="audit_log.row_digest", count=AUDIT_ROWS_COUNT, next_key=None)
+NAMINGS: Final = (_PASSWORDS, _TOTP, _CODES, _SUCCESSORS, _AUDIT)
 SEALED: Final = (
     Sealed(table="passwords", column="hash_sealed", naming=_PASSWORDS, under=PASSWORDS_UNDER, reseal=RESEAL_PASSWORD),
     Sealed(table="totp", column="seed_sealed", naming=_TOTP, under=TOTP_UNDER, reseal=RESEAL_TOTP),
 )
 """What a rotation of the sealing ring makes anew; the proof of the rings comes on top."""
+
+
+def audited(rows: Rows) -> bool:
+    """Tell whether there is any audit row."""
+    return rows.one(ANY_AUDIT_ROW) is not None
 
 
 def keys_named(rows: Rows, naming: Naming) -> list[str]:

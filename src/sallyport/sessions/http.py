@@ -60,7 +60,7 @@ class SessionRoutes:
 
     async def refresh(self, ask: Ask[RefreshBody]) -> Answer | Refused:
         """Answer `POST /auth/refresh`."""
-        granted = await self._refresh(Hidden(ask.body.refresh))
+        granted = await self._refresh(Hidden(ask.body.refresh), ask.client)
         return granted if isinstance(granted, Refused) else Answer(auth_token(granted))
 
     async def logout(self, ask: Ask[Nothing]) -> Answer | Refused:

@@ -163,9 +163,9 @@ def end(rows: Rows, uid: str, user: str) -> bool:
     return bool(rows.change(END, uid=uid, user=user))
 
 
-def end_others(rows: Rows, user: str, keep: str) -> None:
-    """End all sessions of a user but one; an empty `keep` ends them all."""
-    rows.change(END_OTHERS, user=user, keep=keep)
+def end_others(rows: Rows, user: str, keep: str) -> int:
+    """End all sessions of a user but one; an empty `keep` ends them all. Returns how many."""
+    return rows.change(END_OTHERS, user=user, keep=keep)
 
 
 def sweep(rows: Rows, idle_before: int, most: int) -> int:

@@ -41,8 +41,10 @@ class Presence:
         raise InUseError(message)
 
     def leave(self) -> None:
-        """Let the next one in; the file stays, because another may hold it already."""
-        os.close(self._handle)
+        """Let the next one in; the file stays, because another may hold it already. Once is enough."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
 
 @contextmanager

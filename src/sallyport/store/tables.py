@@ -234,10 +234,25 @@ audit_log = Table(
     # Made with the row, under the audit key: a row written by another hand does not carry it.
     Column("row_digest", LargeBinary, nullable=False),
     # Both given by the sealing step that follows: the place in the chain, and the digest of all up to here.
-    Column("position", BigInteger, nullable=True, unique=True),
+    Column("position", BigInteger, nullable=True),
     Column("chain_digest", LargeBinary, nullable=True),
     Index("audit_log_by_user", "user_id", "id"),
     Index("audit_log_by_event", "event", "id"),
+    # Rows about others, few and mostly of trusted roles: their addresses are erased with the one who acted.
+    Index(
+        "audit_log_by_actor",
+        "actor_id",
+        sqlite_where=text("actor_id <> user_id"),
+        postgresql_where=text("actor_id <> user_id"),
+    ),
+    # Partial, both of them: a new row costs one entry, and no plan takes the one for the other.
+    Index(
+        "audit_log_sealed",
+        "position",
+        unique=True,
+        sqlite_where=text("position IS NOT NULL"),
+        postgresql_where=text("position IS NOT NULL"),
+    ),
     Index(
         "audit_log_unsealed",
         "id",

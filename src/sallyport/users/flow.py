@@ -6,13 +6,15 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Event
 from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users import store
-from sallyport.users.rules import User
+from sallyport.users.rules import User, changed_fields
 
 
 class Sessions(Protocol):
@@ -22,8 +24,8 @@ class Sessions(Protocol):
         """Judge inside this unit whether the caller is still who the gate saw; None where that is so."""
         ...
 
-    def end_all(self, rows: Rows, uid: str) -> None:
-        """End every session and open challenge of a user."""
+    def end_all(self, rows: Rows, uid: str, caller: Caller) -> None:
+        """End every session and open challenge of a user, because of what the caller did."""
         ...
 
 
@@ -41,10 +43,11 @@ class Change:
 class ChangeUser:
     """Writes what the caller may change of a user."""
 
-    def __init__(self, work: Work, clock: Clock, sessions: Sessions) -> None:
+    def __init__(self, *, work: Work, sessions: Sessions, journal: Journal, clock: Clock) -> None:
         self._work = work
-        self._clock = clock
         self._sessions = sessions
+        self._journal = journal
+        self._clock = clock
 
     async def __call__(self, caller: Caller, uid: str, change: Change) -> User | Refused:
         """Return the user as changed."""
@@ -65,18 +68,27 @@ class ChangeUser:
             return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{field}")
         if not store.change(rows, old, new):
             return Refused(why=Why.NAME_TAKEN)
+        self._tell(rows, caller, old, new)
         if new.disabled:
-            self._sessions.end_all(rows, uid)
+            self._sessions.end_all(rows, uid, caller)
         return store.find(rows, uid) or Refused(why=Why.NOT_FOUND)
+
+    def _tell(self, rows: Rows, caller: Caller, old: User, new: User) -> None:
+        if changed := changed_fields(old, new):
+            self._journal.did(rows, caller, Event.USER_CHANGED, user=old.uid, detail=" ".join(changed))
+        if new.disabled != old.disabled:
+            event = Event.USER_DISABLED if new.disabled else Event.USER_ENABLED
+            self._journal.did(rows, caller, event, user=old.uid)
 
 
 class DeleteUser:
     """Erases a user."""
 
-    def __init__(self, work: Work, sessions: Sessions, throttle: Throttle) -> None:
+    def __init__(self, *, work: Work, sessions: Sessions, throttle: Throttle, journal: Journal) -> None:
         self._work = work
         self._sessions = sessions
         self._throttle = throttle
+        self._journal = journal
 
     async def __call__(self, caller: Caller, uid: str) -> Refused | None:
         """Erase the user and all that is theirs; None when it is done."""
@@ -86,7 +98,11 @@ class DeleteUser:
         if refused := self._sessions.refused(rows, caller):
             return refused
         self._throttle.forget_user(rows, uid)
-        return None if store.delete(rows, uid) else Refused(why=Why.NOT_FOUND)
+        if not store.delete(rows, uid):
+            return Refused(why=Why.NOT_FOUND)
+        self._journal.did(rows, caller, Event.USER_DELETED, user=uid)
+        self._journal.forget(rows, uid)
+        return None
 
 
 class ReadUsers:

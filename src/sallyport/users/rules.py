@@ -57,6 +57,14 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
+_TOLD: Final = ("name", "email", "first_name", "last_name", "phone")
+
+
+def changed_fields(old: User, new: User) -> list[str]:
+    """Return the names of the fields that a change of a user alters, never their values."""
+    return [name for name in _TOLD if getattr(old, name) != getattr(new, name)]
+
+
 def name_key(typed: str) -> str | None:
     """Return how a user name is compared (RFC 8265 UsernameCaseMapped), or None where it can't be one."""
     if len(typed) > LONGEST_NAME * _MOST_SHRINKING:

@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.keys import AuditKeys
+from sallyport.audit.rules import Entry, Event
 from sallyport.backups.flow import Restore
 from sallyport.kernel.durable import set_aside
-from sallyport.kernel.ids import system_randomness
+from sallyport.kernel.ids import Ids, system_randomness
+from sallyport.kernel.keyfiles import RingPlan, read_ring
+from sallyport.kernel.meters import Attempts
 from sallyport.keys import start
 from sallyport.keys.desk import KeyDesk
 from sallyport.keys.flow.rings import Sleep, Tell
@@ -44,6 +49,7 @@ def key_desk(settings: Settings, sleep: Sleep, tell: Tell, machine: Machine | No
         randomness=machine.randomness,
         sleep=sleep,
         tell=tell,
+        journal=lambda: _journal(settings, machine),
     )
 
 
@@ -55,7 +61,16 @@ def restore(settings: Settings, machine: Machine | None = None) -> Restore:
         database=settings.database_path,
         keys=settings.keys_dir,
         doubts=lambda path: start.key_faults(path, settings.keys_dir, plans, machine.randomness),
-        note=lambda _rows, _epoch: None,  # the place to write down that a backup was restored
+        note=lambda rows, epoch: _journal(settings, machine).note(
+            rows, Entry(event=Event.BACKUP_RESTORED, detail=f"epoch {epoch}"), None
+        ),
         let_go=lambda ending: set_aside(settings.keys_dir / "audit.checkpoint", ending),
         clock=machine.clock,
     )
+
+
+def _journal(settings: Settings, machine: Machine) -> Journal:
+    """Build what writes audit rows from outside the service. Raises `KeysRefusedError`."""
+    ring = read_ring(settings.keys_dir, RingPlan(name="audit", draw=bytes))
+    ids = Ids(machine.clock, machine.randomness)
+    return Journal(keys=AuditKeys(ring), attempts=Attempts(), clock=machine.clock, ids=ids)

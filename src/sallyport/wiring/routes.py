@@ -32,6 +32,7 @@ def login(service: "Service") -> LoginRoutes:
             hashing=service.hashing,
             policy=service.passwords,
             keeper=service.keeper,
+            journal=service.journal,
             clock=service.clock,
             ids=service.ids,
         ),
@@ -41,6 +42,7 @@ def login(service: "Service") -> LoginRoutes:
             keeper=service.keeper,
             judge=judge,
             throttle=service.throttle,
+            journal=service.journal,
             clients=service.clients,
             clock=service.clock,
             randomness=service.randomness,
@@ -51,6 +53,7 @@ def login(service: "Service") -> LoginRoutes:
             judge=judge,
             keeper=service.keeper,
             throttle=service.throttle,
+            journal=service.journal,
             clients=service.clients,
             clock=service.clock,
         ),
@@ -60,6 +63,7 @@ def login(service: "Service") -> LoginRoutes:
             judge=judge,
             keeper=service.keeper,
             throttle=service.throttle,
+            journal=service.journal,
             clock=service.clock,
         ),
         https=service.settings.public_url.startswith("https:"),
@@ -70,26 +74,32 @@ def users(service: "Service") -> Users:
     """Return the routes of users."""
     return Users(
         ReadUsers(service.work),
-        ChangeUser(service.work, service.clock, service.keeper),
-        DeleteUser(service.work, service.keeper, service.throttle),
+        ChangeUser(work=service.work, sessions=service.keeper, journal=service.journal, clock=service.clock),
+        DeleteUser(work=service.work, sessions=service.keeper, throttle=service.throttle, journal=service.journal),
     )
 
 
 def secrets(service: "Service") -> SecretRoutes:
     """Return the routes of a user's authenticators."""
-    work, clock, keeper = service.work, service.clock, service.keeper
+    work, clock, keeper, journal = service.work, service.clock, service.keeper, service.journal
     draw_codes = DrawCodes(pool=service.pool, vault=service.vault, ids=service.ids, randomness=service.randomness)
     return SecretRoutes(
         read=ReadAuthenticators(work, clock),
-        describe=DescribeAuthenticator(work, keeper, clock),
+        describe=DescribeAuthenticator(work=work, sessions=keeper, journal=journal, clock=clock),
         remove=RemoveAuthenticator(
-            work=work, sessions=keeper, throttle=service.throttle, policy=service.settings.policy, clock=clock
+            work=work,
+            sessions=keeper,
+            throttle=service.throttle,
+            journal=journal,
+            policy=service.settings.policy,
+            clock=clock,
         ),
         set_password=SetPassword(
             work=work,
             hashing=service.hashing,
             policy=service.passwords,
             sessions=keeper,
+            journal=journal,
             clock=clock,
             ids=service.ids,
         ),
@@ -99,12 +109,14 @@ def secrets(service: "Service") -> SecretRoutes:
             policy=service.passwords,
             sessions=keeper,
             throttle=service.throttle,
+            journal=journal,
             clock=clock,
         ),
         begin_enrollment=BeginEnrollment(
             work=work,
             vault=service.vault,
             sessions=keeper,
+            journal=journal,
             clock=clock,
             ids=service.ids,
             randomness=service.randomness,
@@ -115,11 +127,12 @@ def secrets(service: "Service") -> SecretRoutes:
             vault=service.vault,
             sessions=keeper,
             throttle=service.throttle,
+            journal=journal,
             draw_codes=draw_codes,
             clock=clock,
         ),
         draw_qr=DrawQr(service.pool),
-        regenerate=RegenerateCodes(work=work, draw_codes=draw_codes, sessions=keeper, clock=clock),
+        regenerate=RegenerateCodes(work=work, draw_codes=draw_codes, sessions=keeper, journal=journal, clock=clock),
     )
 
 
@@ -129,7 +142,9 @@ def sessions(service: "Service") -> SessionRoutes:
         work=service.work,
         keeper=service.keeper,
         vault=service.vault,
+        journal=service.journal,
         clock=service.clock,
         randomness=service.randomness,
     )
-    return SessionRoutes(refresh, ManageSessions(service.work, service.keeper), service.keys)
+    manage = ManageSessions(work=service.work, keeper=service.keeper, journal=service.journal)
+    return SessionRoutes(refresh, manage, service.keys)

@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from sallyport import __version__
+from sallyport.audit.checkpoint import CheckpointFile
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.flow.read import ReadAudit
+from sallyport.audit.flow.seal import SealAudit
+from sallyport.audit.http import AuditRoutes
+from sallyport.audit.keys import AuditKeys
 from sallyport.authenticators import catalog
 from sallyport.authenticators.password.flow import PasswordPolicy
 from sallyport.authenticators.password.hashing import Cost, Hashing
-from sallyport.authenticators.totp import store as totp_store
+from sallyport.authenticators.totp.flow import SwitchOff
 from sallyport.backups import store as backups_store
 from sallyport.edge.endpoint import Endpoint
 from sallyport.edge.gate import Gate
@@ -71,6 +77,10 @@ class Service:
         self.shared = Shared(machine.numbers, self.meters.families) if machine.numbers else None
         self.hashing = Hashing(self.pool, self.vault, machine.cost, machine.randomness)
         self.keys = SigningKeys(rings["signing"])
+        self.audit_keys = AuditKeys(rings["audit"])
+        self.journal = Journal(keys=self.audit_keys, attempts=self.meters.attempts, clock=machine.clock, ids=self.ids)
+        checkpoint = CheckpointFile(settings.keys_dir, self.audit_keys)
+        self.seal = SealAudit(work=self.work, keys=self.audit_keys, checkpoint=checkpoint, clock=machine.clock)
         self.mint = Mint(
             self.keys,
             issuer=settings.public_url,
@@ -79,14 +89,7 @@ class Service:
             ids=self.ids,
         )
         self.clients = KnownClients(vault=self.vault, clock=machine.clock, randomness=machine.randomness)
-        self.throttle = Throttle(
-            vault=self.vault,
-            clients=self.clients,
-            clock=machine.clock,
-            switch_off=totp_store.switch_off,
-            on=settings.throttle,
-            hard_stop=settings.profile == "nist",
-        )
+        self.throttle = self._throttle()
         self.keeper = self._keeper()
         self.gate = self._gate()
         self.passwords = PasswordPolicy(shortest=settings.password_min_length, common=_common_passwords())
@@ -106,6 +109,7 @@ class Service:
             *routes.secrets(self).endpoints(),
             *routes.sessions(self).endpoints(),
             *metrics.endpoints(),
+            *AuditRoutes(ReadAudit(self.work)).endpoints(),
         ]
         operation = OperationRoutes(
             ready=self._ready, others=declared, version=__version__, server=self.settings.public_url
@@ -125,6 +129,7 @@ class Service:
             clock=self.clock,
             ids=self.ids,
             vault=self.vault,
+            journal=self.journal,
             role=self.settings.trusted_roles[0],
         )
         return await start(self.settings.admin_password)
@@ -137,6 +142,17 @@ class Service:
     async def _ready(self) -> bool:
         row = await self.work.read(lambda rows: rows.one(schema.VERSION))
         return row is not None and row[0] == schema.HEAD
+
+    def _throttle(self) -> Throttle:
+        return Throttle(
+            vault=self.vault,
+            clients=self.clients,
+            clock=self.clock,
+            switch_off=SwitchOff(self.journal),
+            refusals=self.meters.throttled,
+            on=self.settings.throttle,
+            hard_stop=self.settings.profile == "nist",
+        )
 
     def _gate(self) -> Gate:
         return Gate(
@@ -155,6 +171,7 @@ class Service:
             mint=self.mint,
             lifetimes=Lifetimes(ordinary=ordinary, trusted=trusted, policy=settings.policy),
             end_challenges=login_store.end_challenges,
+            journal=self.journal,
             clock=self.clock,
             ids=self.ids,
             randomness=self.randomness,

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Event, Factor
 from sallyport.authenticators.backup_codes import store
 from sallyport.authenticators.backup_codes.digest import digest
 from sallyport.authenticators.backup_codes.rules import BYTES, HOW_MANY, shown, symbols
@@ -47,10 +49,13 @@ class DrawCodes:
 class RegenerateCodes:
     """Makes a new set of codes; the old one is void."""
 
-    def __init__(self, *, work: Work, draw_codes: DrawCodes, sessions: Sessions, clock: Clock) -> None:
+    def __init__(
+        self, *, work: Work, draw_codes: DrawCodes, sessions: Sessions, journal: Journal, clock: Clock
+    ) -> None:
         self._work = work
         self._draw_codes = draw_codes
         self._sessions = sessions
+        self._journal = journal
         self._clock = clock
 
     async def __call__(self, caller: Caller) -> tuple[Authenticator, Hidden[tuple[str, ...]]] | Refused:
@@ -65,4 +70,6 @@ class RegenerateCodes:
         if refused := self._sessions.refused(rows, caller):
             return refused
         store.replace(rows, codes, self._clock.now())
+        made = Event.SECRET_CODES_MADE
+        self._journal.did(rows, caller, made, factor=Factor.BACKUP_CODE, detail=codes.uid)
         return store.of_user(rows, caller.uid) or Refused(why=Why.NOT_FOUND)

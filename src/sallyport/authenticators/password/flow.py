@@ -3,6 +3,8 @@
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from sallyport.audit.flow.journal import Journal, attempt_by
+from sallyport.audit.rules import Event, Factor
 from sallyport.authenticators.password import store
 from sallyport.authenticators.password.hashing import Hashing, Kept
 from sallyport.authenticators.password.rules import Bearer, fault
@@ -55,6 +57,7 @@ class SetPassword:
         hashing: Hashing,
         policy: PasswordPolicy,
         sessions: Sessions,
+        journal: Journal,
         clock: Clock,
         ids: Ids,
     ) -> None:
@@ -62,6 +65,7 @@ class SetPassword:
         self._hashing = hashing
         self._policy = policy
         self._sessions = sessions
+        self._journal = journal
         self._clock = clock
         self._ids = ids
 
@@ -85,6 +89,7 @@ class SetPassword:
             return refused
         if not store.insert(rows, kept, description, self._clock.now()):
             return Refused(why=Why.ALREADY_EXISTS)
+        self._journal.did(rows, caller, Event.SECRET_CREATED, factor=Factor.PASSWORD, detail=kept.uid)
         return store.told(rows, caller.uid)
 
 
@@ -99,6 +104,7 @@ class ChangePassword:
         policy: PasswordPolicy,
         sessions: Sessions,
         throttle: Throttle,
+        journal: Journal,
         clock: Clock,
     ) -> None:
         self._work = work
@@ -106,6 +112,7 @@ class ChangePassword:
         self._policy = policy
         self._sessions = sessions
         self._throttle = throttle
+        self._journal = journal
         self._clock = clock
 
     async def __call__(self, caller: Caller, wish: NewPassword) -> tuple[Authenticator, Granted] | Refused:
@@ -132,12 +139,18 @@ class ChangePassword:
         return told, tokens()
 
     def _count(self, rows: Rows, caller: Caller) -> Try | Refused:
-        return self._throttle.password(rows, "", caller.uid, caller.client, caller.login_client)
+        tried = self._throttle.password(rows, "", caller.uid, caller.client, caller.login_client)
+        return self._refused(rows, caller, tried) if isinstance(tried, Refused) else tried
+
+    def _refused(self, rows: Rows, caller: Caller, refused: Refused) -> Refused:
+        attempt = attempt_by(caller, Event.PASSWORD_CURRENT, Factor.PASSWORD)
+        return self._journal.refused(rows, attempt, caller.client, refused)
 
     async def _judged(self, seat: Seat, caller: Caller, kept: Kept, wish: NewPassword) -> bytes | Refused:
         """Return the sealed hash of the new password, if the current one is right."""
         if not (await self._hashing.check(seat, wish.current, kept)).right:
-            return Refused(why=Why.CURRENT_WRONG, pointer="/current")
+            wrong = Refused(why=Why.CURRENT_WRONG, pointer="/current")
+            return await self._work(lambda rows: self._refused(rows, caller, wrong))
         return await self._hashing.sealed(seat, wish.new, caller.uid, wish.uid)
 
     def _record(
@@ -149,6 +162,7 @@ class ChangePassword:
         if not store.change(rows, held, sealed, description, self._clock.now()):
             return Refused(why=Why.VERSION_CONFLICT)
         self._throttle.succeeded(rows, tried)
+        self._journal.did(rows, caller, Event.SECRET_CHANGED, factor=Factor.PASSWORD, detail=wish.uid)
         self._sessions.end_others(rows, caller.uid, caller)
         tokens = self._sessions.renew(rows, caller, None)
         return store.told(rows, caller.uid), tokens

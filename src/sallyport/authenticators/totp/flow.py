@@ -5,6 +5,8 @@ from io import BytesIO
 
 import segno
 
+from sallyport.audit.flow.journal import Journal, attempt_by
+from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.backup_codes.flow import DrawCodes
 from sallyport.authenticators.codes import Code, TotpCode
@@ -65,6 +67,7 @@ class BeginEnrollment:
         work: Work,
         vault: Vault,
         sessions: Sessions,
+        journal: Journal,
         clock: Clock,
         ids: Ids,
         randomness: Randomness,
@@ -73,6 +76,7 @@ class BeginEnrollment:
         self._work = work
         self._vault = vault
         self._sessions = sessions
+        self._journal = journal
         self._clock = clock
         self._ids = ids
         self._randomness = randomness
@@ -101,6 +105,7 @@ class BeginEnrollment:
             return Refused(why=Why.LIMIT_REACHED)
         now = self._clock.now()
         store.replace_pending(rows, seed, description, now, now + PENDING_LIFETIME)
+        self._journal.did(rows, caller, Event.SECRET_CREATED, factor=Factor.TOTP, detail=seed.uid)
         return _told(rows, caller.uid, seed.uid, now)
 
 
@@ -114,6 +119,7 @@ class Enroll:
         vault: Vault,
         sessions: Sessions,
         throttle: Throttle,
+        journal: Journal,
         draw_codes: DrawCodes,
         clock: Clock,
     ) -> None:
@@ -121,6 +127,7 @@ class Enroll:
         self._vault = vault
         self._sessions = sessions
         self._throttle = throttle
+        self._journal = journal
         self._draw_codes = draw_codes
         self._clock = clock
 
@@ -132,7 +139,7 @@ class Enroll:
         seed, tried = seen
         accepted = self._judge(seed, code)
         if isinstance(accepted, Refused):
-            return accepted
+            return await self._work(lambda rows: self._refused(rows, caller, accepted))
         drawn = await self._draw_codes(caller.uid)
         recorded = await self._work(lambda rows: self._record(rows, caller, accepted, tried, drawn.kept))
         if isinstance(recorded, Refused):
@@ -152,8 +159,12 @@ class Enroll:
         tried = self._throttle.second_factor(rows, caller.uid, caller.client, caller.login_client)
         if isinstance(tried, Refused):
             store.give_try_back(rows, caller.uid, uid)
-            return tried
+            return self._refused(rows, caller, tried)
         return seed, tried
+
+    def _refused(self, rows: Rows, caller: Caller, refused: Refused) -> Refused:
+        attempt = attempt_by(caller, Event.ENROLL_CODE, Factor.TOTP)
+        return self._journal.refused(rows, attempt, caller.client, refused)
 
     def _judge(self, seen: store.SealedSeed, code: Code) -> Accepted | Refused:
         if not isinstance(code, TotpCode):
@@ -179,9 +190,23 @@ class Enroll:
         self._throttle.succeeded(rows, tried)
         users.set_mfa(rows, caller.uid, now, on=True)
         backup_codes.replace(rows, codes, now)
+        self._journal.did(rows, caller, Event.SECRET_ENROLLED, factor=Factor.TOTP, detail=accepted.uid)
         self._sessions.end_others(rows, caller.uid, caller)
         tokens = self._sessions.renew(rows, caller, PROVEN)
         return _told(rows, caller.uid, accepted.uid, now), tokens
+
+
+class SwitchOff:
+    """Lets no code of a user's authenticators be good any more. NIST SP 800-63B-4 3.2.2."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __call__(self, rows: Rows, user: str, now: int) -> None:
+        """Switch off what is on; the try that brought it about stands in a row beside."""
+        if store.switch_off(rows, user, now):
+            entry = Entry(event=Event.SECRET_SWITCHED_OFF, factor=Factor.TOTP, user=user)
+            self._journal.note(rows, entry, None)
 
 
 class DrawQr:

@@ -120,9 +120,12 @@ def enroll(rows: Rows, user: str, accepted: Accepted, now: int) -> bool:
     return bool(rows.change(ENROLL, user=user, uid=accepted.uid, step=accepted.step, now=now))
 
 
-def switch_off(rows: Rows, user: str, now: int) -> None:
-    """Let no code of the user's enrolled authenticators be good any more; MFA stays on, and so do backup codes."""
-    rows.change(SWITCH_OFF, user=user, now=now)
+def switch_off(rows: Rows, user: str, now: int) -> int:
+    """Let no code of the user's enrolled authenticators be good any more; MFA stays on, and so do backup codes.
+
+    Returns how many were on.
+    """
+    return rows.change(SWITCH_OFF, user=user, now=now)
 
 
 def claim(rows: Rows, user: str, accepted: Accepted, now: int) -> bool:

@@ -1,7 +1,11 @@
 """The second door: a code answers a challenge, and a session opens."""
 
+from typing import Final
+
 import msgspec
 
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.codes import Code
 from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import Clock
@@ -9,12 +13,14 @@ from sallyport.kernel.hashpool import Seat
 from sallyport.kernel.opaque import Digest
 from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
 from sallyport.login import store
-from sallyport.login.flow.codes import CodeJudge, GoodCode, Held, held_by
+from sallyport.login.flow.codes import CodeJudge, GoodCode, Held, factor_of, held_by
 from sallyport.sessions.flow.keeper import SessionKeeper
 from sallyport.sessions.rules import PASSWORD_AND_CODE
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.known_clients import KnownClients
 from sallyport.throttle.flow.throttle import Throttle, Try
+
+WRONG_CODE: Final = Refused(why=Why.WRONG_LOGIN_CODE)
 
 
 class _Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +28,7 @@ class _Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     held: Held
     tried: Try
+    attempt: Entry
 
 
 class AnswerChallenge:
@@ -34,6 +41,7 @@ class AnswerChallenge:
         judge: CodeJudge,
         keeper: SessionKeeper,
         throttle: Throttle,
+        journal: Journal,
         clients: KnownClients,
         clock: Clock,
     ) -> None:
@@ -41,13 +49,15 @@ class AnswerChallenge:
         self._judge = judge
         self._keeper = keeper
         self._throttle = throttle
+        self._journal = journal
         self._clients = clients
         self._clock = clock
 
     async def __call__(self, challenge: Digest, code: Code, client: Client) -> Granted | Refused:
         """Return the tokens of a new session at `aal2`."""
         with self._judge.seat(code, client) as seat:
-            seen = await self._work(lambda rows: self._gather(rows, challenge, client, seat))
+            factor = factor_of(code)
+            seen = await self._work(lambda rows: self._gather(rows, challenge, factor, client, seat))
             if isinstance(seen, Refused):
                 return seen
             async with self._throttle.judging(
@@ -55,30 +65,31 @@ class AnswerChallenge:
             ):
                 good = await self._judge(seat, seen.held, code)
         if good is None:
-            return Refused(why=Why.WRONG_LOGIN_CODE)
-        tokens = await self._work(lambda rows: self._record(rows, challenge, good, seen.tried, client))
+            return await self._work(lambda rows: self._journal.refused(rows, seen.attempt, client, WRONG_CODE))
+        tokens = await self._work(lambda rows: self._record(rows, challenge, good, seen, client))
         return tokens if isinstance(tokens, Refused) else tokens()
 
-    def _gather(self, rows: Rows, challenge: Digest, client: Client, seat: Seat) -> _Seen | Refused:
+    def _gather(self, rows: Rows, challenge: Digest, factor: Factor, client: Client, seat: Seat) -> _Seen | Refused:
         user = store.spend_try(rows, challenge, self._clock.now())
         if user is None:
             return Refused(why=Why.CHALLENGE_INVALID)
+        attempt = Entry(event=Event.LOGIN_CODE, factor=factor, user=user)
         tried = self._throttle.second_factor(rows, user, client)
         if isinstance(tried, Refused):
             store.give_try_back(rows, challenge)
-            return tried
+            return self._journal.refused(rows, attempt, client, tried)
         seat.demand(known=tried.known)
-        return _Seen(held=held_by(rows, user), tried=tried)
+        return _Seen(held=held_by(rows, user), tried=tried, attempt=attempt)
 
-    def _record(self, rows: Rows, challenge: Digest, good: GoodCode, tried: Try, client: Client) -> Tokens | Refused:
+    def _record(self, rows: Rows, challenge: Digest, good: GoodCode, seen: _Seen, client: Client) -> Tokens | Refused:
         now = self._clock.now()
         # Whoever ends challenges (a new password, a disabled user, a faster answer) ends this login too, and then the
         # code is not spent in vain.
         if not store.hold(rows, challenge, now):
-            return Refused(why=Why.CHALLENGE_INVALID)
+            return self._journal.refused(rows, seen.attempt, client, Refused(why=Why.CHALLENGE_INVALID))
         if not self._judge.claim(rows, good, now):
-            return Refused(why=Why.WRONG_LOGIN_CODE)
+            return self._journal.refused(rows, seen.attempt, client, WRONG_CODE)
         store.close(rows, challenge)
-        self._throttle.succeeded(rows, tried)
+        self._throttle.succeeded(rows, seen.tried)
         known_as = self._clients.remember(rows, good.user, PASSWORD_AND_CODE, client)
-        return self._keeper.open(rows, good.user, PASSWORD_AND_CODE, client, known_as=known_as)
+        return self._keeper.open(rows, good.user, PASSWORD_AND_CODE, client, seen.attempt, known_as=known_as)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.codes import parse_backup_code
 from sallyport.authenticators.password import store as passwords
 from sallyport.authenticators.password.hashing import Hashing, Kept
@@ -63,6 +65,7 @@ class BeginLogin:
         keeper: SessionKeeper,
         judge: CodeJudge,
         throttle: Throttle,
+        journal: Journal,
         clients: KnownClients,
         clock: Clock,
         randomness: Randomness,
@@ -73,6 +76,7 @@ class BeginLogin:
         self._keeper = keeper
         self._judge = judge
         self._throttle = throttle
+        self._journal = journal
         self._clients = clients
         self._clock = clock
         self._randomness = randomness
@@ -90,7 +94,7 @@ class BeginLogin:
             async with self._throttle.judging(self._work, seen.tried):
                 checked = await self._hashing.check(seat, password, held)
         if seen.candidate is None:
-            return WRONG
+            return await self._wrong(None, client)
         if not checked.right or held is None:
             return await self._with_backup_code(seen.candidate, password, seen.tried, client)
         proven = _Proven(candidate=seen.candidate, held=held, rehashed=checked.rehashed, tried=seen.tried)
@@ -102,7 +106,7 @@ class BeginLogin:
         claimed = f"{identifier.by.value}:{identifier.key}"
         tried = self._throttle.password(rows, claimed, candidate.user if candidate else None, client)
         if isinstance(tried, Refused):
-            return tried
+            return self._journal.refused(rows, _attempt(candidate), client, tried)
         seat.demand(known=tried.known)
         return _Seen(candidate=candidate, tried=tried)
 
@@ -110,11 +114,12 @@ class BeginLogin:
         now, seen = self._clock.now(), proven.candidate
         still = passwords.Seen(user=seen.user, uid=proven.held.uid, generation=seen.generation, mfa=seen.mfa)
         if not passwords.use(rows, still, proven.rehashed, now):
-            return WRONG
+            return self._journal.refused(rows, _attempt(seen), client, WRONG)
         self._throttle.succeeded(rows, proven.tried)
         if not seen.mfa:
             known_as = self._clients.remember(rows, seen.user, PASSWORD, client)
-            return self._keeper.open(rows, seen.user, PASSWORD, client, known_as=known_as)
+            return self._keeper.open(rows, seen.user, PASSWORD, client, _attempt(seen), known_as=known_as)
+        self._journal.note(rows, _attempt(seen), client)
         token = new_token(CHALLENGE, self._randomness)
         store.add_challenge(rows, digest_of(token), seen.user, now)
         return Challenged(token=token, user=seen.user, expires_in=CHALLENGE_LIFETIME // SECOND)
@@ -125,26 +130,43 @@ class BeginLogin:
         """Let a backup code stand for the password, where the operator has switched on what the original did."""
         code = parse_backup_code(typed.reveal()) if self._backup_code_login and seen.mfa else None
         if code is None or seen.disabled:
-            return WRONG
+            return await self._wrong(seen, client)
+        attempt = Entry(event=Event.LOGIN_CODE, factor=Factor.BACKUP_CODE, user=seen.user)
         with self._judge.seat(code, client) as seat:
-            gathered = await self._work(lambda rows: self._gather_code(rows, seen.user, client))
+            gathered = await self._work(lambda rows: self._gather_code(rows, attempt, seen.user, client))
             if isinstance(gathered, Refused):
                 return WRONG  # 429 at this point would tell that there is a user with MFA
             held, second = gathered
             async with self._throttle.judging(self._work, second):
                 good = await self._judge(seat, held, code)
         if good is None:
-            return WRONG
-        tokens = await self._work(lambda rows: self._record_code(rows, good, (first, second), client))
+            return await self._work(lambda rows: self._journal.refused(rows, attempt, client, WRONG))
+        tokens = await self._work(lambda rows: self._record_code(rows, attempt, good, (first, second), client))
         return tokens if isinstance(tokens, Refused) else tokens()
 
-    def _gather_code(self, rows: Rows, user: str, client: Client) -> tuple[Held, Try] | Refused:
+    def _gather_code(self, rows: Rows, attempt: Entry, user: str, client: Client) -> tuple[Held, Try] | Refused:
         tried = self._throttle.second_factor(rows, user, client)
-        return tried if isinstance(tried, Refused) else (held_by(rows, user), tried)
+        if isinstance(tried, Refused):
+            return self._journal.refused(rows, attempt, client, tried)
+        return held_by(rows, user), tried
 
-    def _record_code(self, rows: Rows, good: GoodCode, tries: tuple[Try, ...], client: Client) -> Tokens | Refused:
+    def _record_code(
+        self, rows: Rows, attempt: Entry, good: GoodCode, tries: tuple[Try, ...], client: Client
+    ) -> Tokens | Refused:
         if not store.may_log_in(rows, good.user) or not self._judge.claim(rows, good, self._clock.now()):
-            return WRONG
+            return self._journal.refused(rows, attempt, client, WRONG)
         for tried in tries:
             self._throttle.succeeded(rows, tried)
-        return self._keeper.open(rows, good.user, CODE, client)
+        return self._keeper.open(rows, good.user, CODE, client, attempt)
+
+    async def _wrong(self, candidate: store.Candidate | None, client: Client) -> Refused:
+        """Write down what failed, in a unit that costs the same whether anybody is there or not."""
+        attempt = _attempt(candidate)
+        return await self._work(lambda rows: self._journal.refused(rows, attempt, client, WRONG))
+
+
+def _attempt(candidate: store.Candidate | None) -> Entry:
+    if candidate is None:
+        return Entry(event=Event.LOGIN_PASSWORD, factor=Factor.PASSWORD, detail="no such user")
+    detail = "disabled" if candidate.disabled else None if candidate.password else "no password"
+    return Entry(event=Event.LOGIN_PASSWORD, factor=Factor.PASSWORD, user=candidate.user, detail=detail)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from sallyport.audit.rules import Factor
 from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.backup_codes.digest import digest
 from sallyport.authenticators.codes import BackupCode, Code, TotpCode
@@ -21,6 +22,11 @@ class GoodCode(msgspec.Struct, frozen=True, kw_only=True):
 
     user: str
     proof: Accepted | bytes
+
+    @property
+    def factor(self) -> Factor:
+        """What kind of code it is."""
+        return Factor.TOTP if isinstance(self.proof, Accepted) else Factor.BACKUP_CODE
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +68,11 @@ class CodeJudge:
         if isinstance(good.proof, Accepted):
             return totp.claim(rows, good.user, good.proof, now)
         return backup_codes.spend(rows, good.user, good.proof, now)
+
+
+def factor_of(code: Code) -> Factor:
+    """Return what was tried; what can be no code at all stands for one of an app."""
+    return Factor.BACKUP_CODE if isinstance(code, BackupCode) else Factor.TOTP
 
 
 def held_by(rows: Rows, user: str) -> Held:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from sallyport.audit.flow.journal import Journal, attempt_by
+from sallyport.audit.rules import Event, Factor
 from sallyport.authenticators.codes import Code
 from sallyport.authenticators.password import store as passwords
 from sallyport.authenticators.password.hashing import Hashing
@@ -10,8 +12,9 @@ from sallyport.kernel.clock import Clock
 from sallyport.kernel.hashpool import Seat
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
+from sallyport.login.flow.answer import WRONG_CODE
 from sallyport.login.flow.begin import WRONG
-from sallyport.login.flow.codes import CodeJudge, GoodCode, Held, held_by
+from sallyport.login.flow.codes import CodeJudge, GoodCode, Held, factor_of, held_by
 from sallyport.sessions.flow.keeper import SessionKeeper
 from sallyport.sessions.rules import PASSWORD, PASSWORD_AND_CODE
 from sallyport.store.work import Rows, Work
@@ -45,6 +48,7 @@ class Elevate:
         judge: CodeJudge,
         keeper: SessionKeeper,
         throttle: Throttle,
+        journal: Journal,
         clock: Clock,
     ) -> None:
         self._work = work
@@ -52,6 +56,7 @@ class Elevate:
         self._judge = judge
         self._keeper = keeper
         self._throttle = throttle
+        self._journal = journal
         self._clock = clock
 
     async def __call__(self, caller: Caller, password: Hidden[str], code: Code | None) -> Granted | Refused:
@@ -65,7 +70,7 @@ class Elevate:
             async with self._throttle.judging(self._work, seen.tried):
                 checked = await self._hashing.check(seat, password, seen.password.kept if seen.password else None)
             if not checked.right or seen.password is None:
-                return WRONG
+                return await self._work(lambda rows: self._refused(rows, caller, Factor.PASSWORD, WRONG))
             good = await self._code(seat, caller, code, seen.tried) if code and caller.mfa else None
         if isinstance(good, Refused):
             return good
@@ -76,23 +81,30 @@ class Elevate:
 
     def _gather(self, rows: Rows, caller: Caller) -> _Seen | Refused:
         tried = self._throttle.password(rows, "", caller.uid, caller.client, caller.login_client)
-        return tried if isinstance(tried, Refused) else _Seen(password=passwords.of_user(rows, caller.uid), tried=tried)
+        if isinstance(tried, Refused):
+            return self._refused(rows, caller, Factor.PASSWORD, tried)
+        return _Seen(password=passwords.of_user(rows, caller.uid), tried=tried)
 
     async def _code(self, seat: Seat, caller: Caller, code: Code, password: Try) -> tuple[GoodCode, Try] | Refused:
-        door = await self._work(lambda rows: self._second_door(rows, caller, password))
+        factor = factor_of(code)
+        door = await self._work(lambda rows: self._second_door(rows, caller, factor, password))
         if isinstance(door, Refused):
             return door
         async with self._throttle.judging(self._work, door.tried):
             good = await self._judge(seat, door.held, code)
-        return (good, door.tried) if good else Refused(why=Why.WRONG_LOGIN_CODE)
+        if good is None:
+            return await self._work(lambda rows: self._refused(rows, caller, factor, WRONG_CODE))
+        return good, door.tried
 
-    def _second_door(self, rows: Rows, caller: Caller, password: Try) -> _SecondDoor | Refused:
+    def _second_door(self, rows: Rows, caller: Caller, factor: Factor, password: Try) -> _SecondDoor | Refused:
         if refused := self._keeper.refused(rows, caller):
             return refused
         # The password was right, whatever becomes of the code: that try was no failure.
         self._throttle.succeeded(rows, password)
         tried = self._throttle.second_factor(rows, caller.uid, caller.client, caller.login_client)
-        return tried if isinstance(tried, Refused) else _SecondDoor(held=held_by(rows, caller.uid), tried=tried)
+        if isinstance(tried, Refused):
+            return self._refused(rows, caller, factor, tried)
+        return _SecondDoor(held=held_by(rows, caller.uid), tried=tried)
 
     def _record(
         self,
@@ -106,9 +118,15 @@ class Elevate:
         now = self._clock.now()
         if refused := self._keeper.refused(rows, caller):
             return refused
+        factor = good[0].factor if good else Factor.PASSWORD
         if good and not self._judge.claim(rows, good[0], now):
-            return Refused(why=Why.WRONG_LOGIN_CODE)
+            return self._refused(rows, caller, factor, WRONG_CODE)
         if not passwords.use(rows, still, rehashed, now):
-            return WRONG
+            return self._refused(rows, caller, Factor.PASSWORD, WRONG)
         self._throttle.succeeded(rows, good[1] if good else password)
+        self._journal.did(rows, caller, Event.LOGIN_ELEVATE, factor=factor)
         return self._keeper.renew(rows, caller, PASSWORD_AND_CODE if good else PASSWORD)
+
+    def _refused(self, rows: Rows, caller: Caller, factor: Factor, refused: Refused) -> Refused:
+        attempt = attempt_by(caller, Event.LOGIN_ELEVATE, factor)
+        return self._journal.refused(rows, attempt, caller.client, refused)

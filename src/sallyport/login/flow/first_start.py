@@ -3,6 +3,8 @@
 import secrets
 from dataclasses import dataclass
 
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Entry, Event
 from sallyport.authenticators.password import store as passwords
 from sallyport.authenticators.password.hashing import Hashing, Kept
 from sallyport.authenticators.password.rules import parse_password
@@ -27,13 +29,16 @@ class FirstAdmin:
 class FirstStart:
     """Makes the first admin."""
 
-    def __init__(self, *, work: Work, hashing: Hashing, vault: Vault, clock: Clock, ids: Ids, role: str) -> None:
+    def __init__(
+        self, *, work: Work, hashing: Hashing, vault: Vault, journal: Journal, clock: Clock, ids: Ids, role: str
+    ) -> None:
         self._work = work
         self._hashing = hashing
         self._clock = clock
         self._ids = ids
         self._role = role
         self._vault = vault
+        self._journal = journal
 
     async def __call__(self, chosen: Hidden[str] | None) -> FirstAdmin | None:
         """Return the admin that was made, or None where the database had its first start before."""
@@ -54,6 +59,7 @@ class FirstStart:
             return False
         users.insert(rows, admin)
         passwords.insert(rows, kept, None, admin.created_at)
+        self._journal.note(rows, Entry(event=Event.FIRST_START, user=admin.uid, detail=self._role), None)
         return True
 
     def _admin(self) -> User:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.password import store as passwords
 from sallyport.authenticators.password.flow import PasswordPolicy, bearer
 from sallyport.authenticators.password.hashing import Hashing, Kept
@@ -48,6 +50,7 @@ class Register:
         hashing: Hashing,
         policy: PasswordPolicy,
         keeper: SessionKeeper,
+        journal: Journal,
         clock: Clock,
         ids: Ids,
     ) -> None:
@@ -55,6 +58,7 @@ class Register:
         self._hashing = hashing
         self._policy = policy
         self._keeper = keeper
+        self._journal = journal
         self._clock = clock
         self._ids = ids
 
@@ -90,9 +94,15 @@ class Register:
             return Refused(why=Why.NAME_TAKEN, pointer="/name")
         if kept:
             passwords.insert(rows, kept, None, user.created_at)
+        tokens = None
         if desk:
-            return None
-        return self._keeper.open(rows, user.uid, PASSWORD if kept else NOTHING, client)
+            self._journal.did(rows, desk, Event.USER_CREATED, user=user.uid)
+        else:
+            created = Entry(event=Event.USER_CREATED)
+            tokens = self._keeper.open(rows, user.uid, PASSWORD if kept else NOTHING, client, created)
+        if kept:
+            self._journal.note(rows, _first_secret(desk, kept), client)
+        return tokens
 
     def _user(self, wish: Registration) -> User:
         now = self._clock.now()
@@ -106,3 +116,14 @@ class Register:
             modified_at=now,
             version=0,
         )
+
+
+def _first_secret(desk: Caller | None, kept: Kept) -> Entry:
+    return Entry(
+        event=Event.SECRET_CREATED,
+        factor=Factor.PASSWORD,
+        user=kept.user,
+        actor=desk.uid if desk else kept.user,
+        session=desk.session if desk else None,
+        detail=kept.uid,
+    )

@@ -4,6 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import replace
+
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Entry, Event
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.hidden import Hidden
@@ -44,22 +48,32 @@ class SessionKeeper:
         mint: Mint,
         lifetimes: Lifetimes,
         end_challenges: EndChallenges,
+        journal: Journal,
         clock: Clock,
         ids: Ids,
         randomness: Randomness,
     ) -> None:
         self.end_challenges = end_challenges
         self._mint = mint
+        self._journal = journal
         self._lifetimes = lifetimes
         self._clock = clock
         self._ids = ids
         self._randomness = randomness
 
     def open(
-        self, rows: Rows, user: str, proven: Proven, client: Client, *, known_as: Hidden[str] | None = None
+        self,
+        rows: Rows,
+        user: str,
+        proven: Proven,
+        client: Client,
+        entry: Entry,
+        *,
+        known_as: Hidden[str] | None = None,
     ) -> Tokens:
         """Open a session for what was just proven. The unit has made sure that the user is there and not disabled.
 
+        `entry` is what opens it: the one audit row of the unit, which also names the session.
         `known_as` is the client token that a full login gives out.
         """
         now = self._clock.now()
@@ -75,6 +89,7 @@ class SessionKeeper:
             client_digest=digest_of(known_as) if known_as else None,
         )
         store.insert(rows, session)
+        self._journal.note(rows, replace(entry, user=user, actor=user, session=session.uid), client)
         return self._with_new_token(rows, session, known_as)
 
     def renew(self, rows: Rows, caller: Caller, proven: Proven | None) -> Tokens:
@@ -102,15 +117,18 @@ class SessionKeeper:
             return DEAD
         return None if mfa is caller.mfa else Refused(why=Why.STEP_UP_REQUIRED, level="aal2" if mfa else "aal1")
 
-    def end_all(self, rows: Rows, uid: str) -> None:
-        """End every session and every open challenge of a user."""
-        self.end_challenges(rows, uid)
-        store.end_others(rows, uid, "")
+    def end_all(self, rows: Rows, uid: str, caller: Caller) -> None:
+        """End every session and every open challenge of a user, because of what the caller did."""
+        self._end(rows, uid, caller, keep="")
 
     def end_others(self, rows: Rows, uid: str, caller: Caller) -> None:
         """End every session of a user but the caller's own, and every open challenge."""
+        self._end(rows, uid, caller, keep=caller.session)
+
+    def _end(self, rows: Rows, uid: str, caller: Caller, *, keep: str) -> None:
         self.end_challenges(rows, uid)
-        store.end_others(rows, uid, caller.session)
+        if ended := store.end_others(rows, uid, keep):
+            self._journal.did(rows, caller, Event.SESSIONS_ENDED, user=uid, detail=str(ended))
 
     def lower(self, rows: Rows, caller: Caller) -> None:
         """Let the caller's session go on at what a password proves."""

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Event
 from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.outcomes import Refused, Why
@@ -17,9 +19,10 @@ _SWEPT_AT_ONCE: Final = 500
 class ManageSessions:
     """Lists and ends the sessions of a user."""
 
-    def __init__(self, work: Work, keeper: SessionKeeper) -> None:
+    def __init__(self, *, work: Work, keeper: SessionKeeper, journal: Journal) -> None:
         self._work = work
         self._keeper = keeper
+        self._journal = journal
 
     async def all(self, uid: str) -> list[Session]:
         """Return the sessions of a user that stand, oldest first."""
@@ -36,7 +39,10 @@ class ManageSessions:
         def unit(rows: Rows) -> Refused | None:
             if refused := self._keeper.refused(rows, caller):
                 return refused
-            return None if store.end(rows, session, uid) else Refused(why=Why.NOT_FOUND)
+            if not store.end(rows, session, uid):
+                return Refused(why=Why.NOT_FOUND)
+            self._journal.did(rows, caller, Event.SESSION_ENDED, user=uid, detail=session)
+            return None
 
         return await self._work(unit)
 

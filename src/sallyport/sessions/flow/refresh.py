@@ -4,6 +4,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Entry, Event
+from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Randomness
@@ -22,26 +25,34 @@ class Refresh:
     """Rotates a refresh token."""
 
     def __init__(
-        self, *, work: Work, keeper: SessionKeeper, vault: Vault, clock: Clock, randomness: Randomness
+        self,
+        *,
+        work: Work,
+        keeper: SessionKeeper,
+        vault: Vault,
+        journal: Journal,
+        clock: Clock,
+        randomness: Randomness,
     ) -> None:
         self._work = work
         self._keeper = keeper
         self._vault = vault
+        self._journal = journal
         self._clock = clock
         self._randomness = randomness
 
-    async def __call__(self, token: Hidden[str]) -> Granted | Refused:
+    async def __call__(self, token: Hidden[str], client: Client) -> Granted | Refused:
         """Spend the token and return its successor with a new access token of the same proof."""
-        tokens = await self._work(lambda rows: self._record(rows, token))
+        tokens = await self._work(lambda rows: self._record(rows, token, client))
         return tokens if isinstance(tokens, Refused) else tokens()
 
-    def _record(self, rows: Rows, token: Hidden[str]) -> Tokens | Refused:
+    def _record(self, rows: Rows, token: Hidden[str], client: Client) -> Tokens | Refused:
         now, digest = self._clock.now(), digest_of(token)
         salt = bytes.fromhex(self._vault.pepper_id) + self._randomness(_SALT_BYTES)
         uid = store.spend_token(rows, digest, salt, now)
         if uid is None:
             known = store.token(rows, digest)
-            return DEAD if known is None else self._once_more(rows, token, known, now)
+            return DEAD if known is None else self._once_more(rows, token, known, client)
         live = self._live(rows, uid)
         if live is None:
             return DEAD
@@ -51,16 +62,18 @@ class Refresh:
         store.used(rows, uid, now)
         return self._keeper.tokens(replace(session, last_used_at=now), owner, successor)
 
-    def _once_more(self, rows: Rows, token: Hidden[str], known: store.Token, now: int) -> Tokens | Refused:
+    def _once_more(self, rows: Rows, token: Hidden[str], known: store.Token, client: Client) -> Tokens | Refused:
         successor = self._successor(token, known.salt) if known.salt else token
         next_one = store.token(rows, digest_of(successor))
         state = next_one.state if next_one else "spent"
         live = self._live(rows, known.session)
-        match turn(spent_at=known.spent_at, retired=known.retired, successor=state, now=now):
+        match turn(spent_at=known.spent_at, retired=known.retired, successor=state, now=self._clock.now()):
             case Turn.AGAIN if live:
                 return self._keeper.tokens(*live, successor)
             case Turn.STOLEN if live:
                 store.end(rows, known.session, live[0].user)
+                stolen = Entry(event=Event.SESSION_STOLEN, user=live[0].user, session=known.session)
+                self._journal.note(rows, stolen, client)
         return DEAD
 
     def _live(self, rows: Rows, uid: str) -> tuple[Session, store.Owner] | None:

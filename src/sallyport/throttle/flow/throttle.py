@@ -8,7 +8,8 @@ import msgspec
 
 from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import SECOND, Clock
-from sallyport.kernel.outcomes import Overloaded, Refused, Why
+from sallyport.kernel.meters import Throttled
+from sallyport.kernel.outcomes import TOLD, Overloaded, Refused, Why
 from sallyport.kernel.vault import Vault
 from sallyport.store.work import Rows, Unit, Work
 from sallyport.throttle import store
@@ -67,6 +68,7 @@ class Throttle:
         clients: KnownClients,
         clock: Clock,
         switch_off: SwitchOff,
+        refusals: Throttled,
         on: bool,
         hard_stop: bool,
     ) -> None:
@@ -74,6 +76,7 @@ class Throttle:
         self._clients = clients
         self._clock = clock
         self._switch_off = switch_off
+        self._refusals = refusals
         self._on = on
         self._hard_stop = hard_stop
 
@@ -82,7 +85,8 @@ class Throttle:
     ) -> Try | Refused:
         """Count a try of a password. Names that nobody has are counted as users are: 429 tells nobody who exists."""
         known = self._clients.known(rows, user, client, login_client) if user else None
-        subject = Subject(key=user or self._bucket(claimed), lane=Lane.PASSWORD)
+        bucket = self._bucket(claimed)  # made for those who are there as well: its 20 µs would tell them apart
+        subject = Subject(key=user or bucket, lane=Lane.PASSWORD)
         if known is None:
             return self._try(rows, (subject,), client, self._password_wait, known=False)
         own = Subject(key=known.digest.hex(), lane=Lane.CLIENT)
@@ -162,8 +166,9 @@ class Throttle:
         before = {subject: self._standing(rows, subject, now) for subject in every}
         waits = {subject: wait(subject, tries or NONE, now) for subject, tries in before.items()}
         if longest := max(waits.values()):
-            self._refused(rows, before, now)
-            return Refused(why=Why.THROTTLED, retry_after=-(-longest // SECOND))
+            self._refusals.count(max(waits, key=lambda subject: waits[subject]).lane.value)
+            reason = "" if self._refused(rows, before, now) else TOLD
+            return Refused(why=Why.THROTTLED, retry_after=-(-longest // SECOND), reason=reason)
         for subject, tries in before.items():
             self._count(rows, subject, tries, now, known=known)
         in_a_row = max((before[subject] or NONE).in_a_row for subject in subjects)
@@ -182,11 +187,13 @@ class Throttle:
         expires = expires_at(subject.lane, after, hard_stop=self._hard_stop)
         store.write(rows, subject, after, expires, first=tries is None)
 
-    def _refused(self, rows: Rows, before: dict[Subject, Tries | None], now: int) -> None:
-        for subject, tries in before.items():
-            # Once after each try is enough for `succeeded`, and a flood of refusals writes nothing more.
-            if tries is not None and tries.refused_at < tries.last_at:
-                store.refused(rows, subject, now)
+    def _refused(self, rows: Rows, before: dict[Subject, Tries | None], now: int) -> bool:
+        """Mark what was refused; False where all of it was marked since the last try."""
+        # Once after each try is enough for `succeeded`, and a flood of refusals writes nothing more.
+        unmarked = [subject for subject, tries in before.items() if tries and tries.refused_at < tries.last_at]
+        for subject in unmarked:
+            store.refused(rows, subject, now)
+        return bool(unmarked)
 
     def _uncount(self, rows: Rows, subject: Subject, tried: Try) -> None:
         mark = mark_of(tried.at, known=tried.known)

@@ -51,10 +51,25 @@ def upgrade() -> None:
         sa.Column("position", sa.BigInteger(), nullable=True),
         sa.Column("chain_digest", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("position"),
     )
     op.create_index("audit_log_by_user", "audit_log", ["user_id", "id"], unique=False)
     op.create_index("audit_log_by_event", "audit_log", ["event", "id"], unique=False)
+    op.create_index(
+        "audit_log_by_actor",
+        "audit_log",
+        ["actor_id"],
+        unique=False,
+        sqlite_where=sa.text("actor_id <> user_id"),
+        postgresql_where=sa.text("actor_id <> user_id"),
+    )
+    op.create_index(
+        "audit_log_sealed",
+        "audit_log",
+        ["position"],
+        unique=True,
+        sqlite_where=sa.text("position IS NOT NULL"),
+        postgresql_where=sa.text("position IS NOT NULL"),
+    )
     op.create_index(
         "audit_log_unsealed",
         "audit_log",

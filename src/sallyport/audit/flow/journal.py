@@ -1,0 +1,87 @@
+"""Writing rows, inside the units of work that they tell of."""
+
+from msgspec.structs import replace
+
+from sallyport.audit import store
+from sallyport.audit.keys import AuditKeys
+from sallyport.audit.rules import ATTEMPTS, IP, ROW, Entry, Event, Factor, Outcome, Record, bound_ip, canonical
+from sallyport.kernel.caller import Caller, Client
+from sallyport.kernel.clock import Clock
+from sallyport.kernel.ids import Ids
+from sallyport.kernel.meters import Attempts
+from sallyport.kernel.outcomes import TOLD, Refused, Why
+from sallyport.store.work import Rows
+
+
+def attempt_by(caller: Caller, event: Event, factor: Factor) -> Entry:
+    """Return what is to be written of an attempt of one who is signed in."""
+    return Entry(event=event, factor=factor, user=caller.uid, actor=caller.uid, session=caller.session)
+
+
+class Journal:
+    """Writes what happened, in the same unit as what it tells of: one INSERT, and nothing is read for it."""
+
+    def __init__(self, *, keys: AuditKeys, attempts: Attempts, clock: Clock, ids: Ids) -> None:
+        self._keys = keys
+        self._attempts = attempts
+        self._clock = clock
+        self._ids = ids
+
+    def note(self, rows: Rows, entry: Entry, client: Client | None) -> None:
+        """Write a row. `client` is where the request came from; None for what is done on the host itself."""
+        if entry.event in ATTEMPTS and entry.factor and entry.outcome is not Outcome.THROTTLED:
+            self._attempts.count(entry.factor.value, entry.outcome.value)
+        # The moment before the uid: the uid's own moment then bounds a search for it from below.
+        now, uid = self._clock.now(), self._ids.new()
+        ip = client.ip or None if client else None
+        record = Record(
+            uid=uid,
+            created_at=now,
+            event=entry.event,
+            outcome=entry.outcome,
+            factor=entry.factor,
+            user=entry.user,
+            actor=entry.actor,
+            session=entry.session,
+            ip=ip,
+            ip_digest=self._keys.digest(IP, bound_ip(uid, ip)) if ip else None,
+            request_id=client.request_id if client else "",
+            detail=entry.detail,
+        )
+        store.insert(rows, record, self._keys.digest(ROW, canonical(record)))
+
+    def did(
+        self,
+        rows: Rows,
+        caller: Caller,
+        event: Event,
+        *,
+        user: str | None = None,
+        factor: Factor | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Write that a signed-in caller changed something, of `user` or else of their own."""
+        entry = Entry(
+            event=event,
+            factor=factor,
+            user=user or caller.uid,
+            actor=caller.uid,
+            session=caller.session,
+            detail=detail,
+        )
+        self.note(rows, entry, caller.client)
+
+    def refused(self, rows: Rows, attempt: Entry, client: Client, refused: Refused) -> Refused:
+        """Write that an attempt was refused, and return the refusal.
+
+        Of a flood that is throttled the first is written, and again the first after each try that was judged.
+        """
+        if refused.why is not Why.THROTTLED:
+            self.note(rows, replace(attempt, outcome=Outcome.FAILURE), client)
+        elif refused.reason != TOLD:
+            self.note(rows, replace(attempt, outcome=Outcome.THROTTLED), client)
+        return refused
+
+    def forget(self, rows: Rows, user: str) -> None:
+        """Erase what tells of a user beyond their uid. The digests stay, and the chain with them."""
+        store.erase_addresses(rows, user)

@@ -1,0 +1,103 @@
+"""Verifying the audit log: each row, the chain of them, and its end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+
+from sallyport.audit import store
+from sallyport.audit.checkpoint import CheckpointFile, CheckpointRefusedError
+from sallyport.audit.keys import AuditKeys
+from sallyport.audit.rules import START, Mark, Record, altered, mark_of, misplaced
+from sallyport.store.work import Rows, Work
+
+_AT_ONCE: Final = 500
+_LOWEST: Final = -(2**63)
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong with the log."""
+
+    position: int | None
+    uid: str | None
+    what: str
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows were looked at."""
+
+    sealed: int
+    unsealed: int
+    """Rows of the last second; or all since the service was stopped by force."""
+    checkpoint: int | None
+    """The position that the checkpoint vouches for."""
+
+
+class VerifyAudit:
+    """Walks through the whole log, beside a running service if need be, some hundred rows in memory at a time."""
+
+    def __init__(self, *, work: Work, keys: AuditKeys, checkpoint: CheckpointFile) -> None:
+        self._work = work
+        self._keys = keys
+        self._checkpoint = checkpoint
+
+    async def __call__(self) -> AsyncIterator[Fault | Verdict]:
+        """Yield every fault, and the verdict as the last."""
+        # First the checkpoint: the log beside it only grows.
+        known, fault = await asyncio.to_thread(self._known)
+        if fault:
+            yield fault
+        count, before, vouched = 0, START, known is None
+        async for record in self._sealed():
+            for what in (altered(record, self._keys.fits), misplaced(before, record, self._keys.fits)):
+                if what:
+                    yield Fault(position=record.position, uid=record.uid, what=what)
+            count, before = count + 1, mark_of(record, before)
+            vouched = vouched or before == known
+        if known and not vouched:
+            yield _cut_off(known, before)
+        if count and not known and not fault:
+            yield Fault(position=None, uid=None, what=f"{self._checkpoint.path} is missing: no end can be vouched for")
+        unsealed = 0
+        async for record in self._unsealed():
+            unsealed += 1
+            if what := altered(record, self._keys.fits):
+                yield Fault(position=None, uid=record.uid, what=what)
+        yield Verdict(sealed=count, unsealed=unsealed, checkpoint=known.position if known else None)
+
+    def _known(self) -> tuple[Mark | None, Fault | None]:
+        try:
+            return self._checkpoint.read(), None
+        except (OSError, CheckpointRefusedError) as fault:
+            return None, Fault(position=None, uid=None, what=f"the checkpoint can't be read: {fault}")
+
+    async def _sealed(self) -> AsyncIterator[Record]:
+        after = _LOWEST
+
+        def behind(rows: Rows) -> list[Record]:
+            return store.sealed(rows, after, _AT_ONCE)
+
+        while found := await self._work.read(behind):
+            for record in found:
+                yield record
+            after = found[-1].position or 0
+
+    async def _unsealed(self) -> AsyncIterator[Record]:
+        after = ""
+
+        def behind(rows: Rows) -> list[Record]:
+            return store.unsealed(rows, after, _AT_ONCE)
+
+        while found := await self._work.read(behind):
+            for record in found:
+                yield record
+            after = found[-1].uid
+
+
+def _cut_off(known: Mark, end: Mark) -> Fault:
+    if end.position < known.position:
+        what = f"the log was cut off: it ends at position {end.position}, and once reached {known.position}"
+    else:
+        what = "the log is not the one that the checkpoint vouches for: it was cut off here and went on"
+    return Fault(position=known.position, uid=None, what=what)

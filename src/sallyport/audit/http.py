@@ -1,0 +1,146 @@
+"""The audit log on the wire."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from sallyport.audit.flow.read import ReadAudit, Wanted
+from sallyport.audit.rules import Event, Record
+from sallyport.edge.answers import Answer, Ask
+from sallyport.edge.endpoint import Endpoint, Nothing, Who
+from sallyport.edge.paging import QUERY, page
+from sallyport.kernel.clock import SECOND, rfc3339
+from sallyport.kernel.ids import is_uid
+from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.text import UnfitError
+
+_PAGING: Final = QUERY | {"sort": "`-dateCreated`, which is the order without it too"}
+_OF_USER: Final = {
+    "event": "one kind of event, for example `login.password`",
+    "since": "RFC 3339; what happened then or later",
+}
+_OF_ALL: Final = {"user": "the uid of the user whom it is about; of an erased one too"} | _OF_USER
+_SORTS: Final = ("-dateCreated",)
+# RFC 3339 5.6. A plus sign in a query reads as a space.
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?(?:([Zz])|([+ -])(\d\d:\d\d))", re.ASCII)
+
+
+class AuditBody(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """One row of the audit log."""
+
+    uid: str
+    date_created: str
+    event: str
+    outcome: str
+    factor: str | None
+    user_id: str | None
+    actor_id: str | None
+    session_id: str | None
+    ip: str | None
+    request_id: str
+    detail: str | None
+
+
+class AuditRoutes:
+    """The routes that read the audit log."""
+
+    def __init__(self, read: ReadAudit) -> None:
+        self._read = read
+
+    async def show_all(self, ask: Ask[Nothing]) -> Answer | Refused:
+        """Answer `GET /audit`."""
+        user = ask.query.get("user")
+        if user is not None and not is_uid(user):
+            raise UnfitError("/user", "Give the uid of a user.")
+        return await self._listed(ask, user, _OF_ALL)
+
+    async def show_own(self, ask: Ask[Nothing]) -> Answer | Refused:
+        """Answer `GET /users/{id}/audit`."""
+        return await self._listed(ask, ask.target, _OF_USER)
+
+    async def _listed(self, ask: Ask[Nothing], user: str | None, filters: Mapping[str, str]) -> Answer:
+        part = page(ask.query, filters, _SORTS)
+        event, since = ask.query.get("event"), ask.query.get("since")
+        wanted = Wanted(
+            user=user,
+            event=None if event is None else _event(event),
+            since=0 if since is None else moment(since),
+            after=part.after,
+            limit=part.limit,
+            skip=part.skip,
+        )
+        found = await self._read.page(wanted)
+        kept = {name: ask.query[name] for name in filters if name in ask.query}
+        link = part.link(ask.path, found[-1].uid, len(found), kept) if found else ()
+        reader = None if ask.me.trusted else ask.me.uid
+        return Answer([told(record, reader) for record in found], headers=link)
+
+    def endpoints(self) -> list[Endpoint[Any]]:
+        """Declare the routes."""
+        return [
+            Endpoint(
+                method="GET",
+                path="/audit",
+                summary="Read the audit log, newest first",
+                who=Who.TRUSTED,
+                body=Nothing,
+                handle=self.show_all,
+                answers={200: list[AuditBody]},
+                refusals=(Why.INVALID_REQUEST,),
+                query=_PAGING | _OF_ALL,
+            ),
+            Endpoint(
+                method="GET",
+                path="/users/{id}/audit",
+                summary="Read what the audit log tells of a user, newest first",
+                who=Who.OWNER_OR_TRUSTED,
+                body=Nothing,
+                handle=self.show_own,
+                answers={200: list[AuditBody]},
+                refusals=(Why.INVALID_REQUEST,),
+                query=_PAGING | _OF_USER,
+            ),
+        ]
+
+
+def moment(text: str) -> int:
+    """Read a moment of RFC 3339 as microseconds since the epoch. Raises `UnfitError`."""
+    unfit = UnfitError("/since", "A moment like 2030-01-31T12:00:00Z is wanted (RFC 3339).")
+    found = _MOMENT.fullmatch(text)
+    if not found:
+        raise unfit
+    day, time, fraction, _, sign, offset = found.groups()
+    zone = f"{sign.replace(' ', '+')}{offset}" if sign else "+00:00"
+    try:
+        seconds = int(datetime.fromisoformat(f"{day}T{time}{zone}").timestamp())
+    except ValueError:
+        raise unfit from None
+    return max(0, seconds * SECOND + int(((fraction or ".")[1:] + "000000")[:6]))
+
+
+def _event(text: str) -> Event:
+    try:
+        return Event(text)
+    except ValueError:
+        raise UnfitError("/event", f"The events are: {', '.join(Event)}.") from None
+
+
+def told(record: Record, reader: str | None = None) -> AuditBody:
+    """Render a row. A `reader` without a trusted role is not told where somebody else was who acted on them."""
+    hidden = reader is not None and record.actor not in {None, reader}
+    return AuditBody(
+        uid=record.uid,
+        date_created=rfc3339(record.created_at),
+        event=record.event,
+        outcome=record.outcome,
+        factor=record.factor,
+        user_id=record.user,
+        actor_id=record.actor,
+        session_id=None if hidden else record.session,
+        ip=None if hidden else record.ip,
+        request_id=record.request_id,
+        detail=record.detail,
+    )

@@ -1,0 +1,241 @@
+"""What an audit row says, how it is bound, and how rows are chained. Values come in, values go out."""
+
+import enum
+from typing import Final, Protocol
+
+import msgspec
+
+ROW: Final = "audit row"
+IP: Final = "audit ip"
+CHAIN: Final = "audit chain"
+CHECKPOINT: Final = "audit checkpoint"
+
+
+@enum.unique
+class Event(enum.StrEnum):
+    """Everything that is written down; ASVS 16.3.1 to 16.3.3, NIST SP 800-63B-4 4.1.
+
+    A success of a login names the session that it opened or renewed, so that one row tells both. Not written, because
+    nobody decided anything: plain refreshes, and what ends by its own age.
+    """
+
+    LOGIN_PASSWORD = "login.password"  # noqa: S105  # the name of an event
+    """A password was judged at the first door. A success without a session was given a challenge."""
+    LOGIN_CODE = "login.code"
+    """A code was judged at the second door, or in place of a password where that is switched on."""
+    LOGIN_ELEVATE = "login.elevate"
+    """One who is signed in proved it again."""
+    ENROLL_CODE = "enroll.code"
+    """A code was refused at enrollment; a right one is `secret.enrolled`."""
+    PASSWORD_CURRENT = "password.current"  # noqa: S105  # as above
+    """The current password was refused at a change; a right one is `secret.changed`."""
+
+    USER_CREATED = "user.created"
+    """An account was made; by its owner, who then got the session named, or by a trusted role."""
+    USER_CHANGED = "user.changed"
+    """The fields that `detail` names were changed."""
+    USER_DISABLED = "user.disabled"
+    USER_ENABLED = "user.enabled"
+    USER_DELETED = "user.deleted"
+    """The user, with everything that was theirs; sessions and secrets have no rows of their own."""
+
+    SECRET_CREATED = "secret.created"  # noqa: S105  # as above
+    """A password was set, or an authenticator app began to enroll; `detail` begins with the uid of the secret."""
+    SECRET_CHANGED = "secret.changed"  # noqa: S105  # as above
+    """A password was replaced, or a description rewritten."""
+    SECRET_ENROLLED = "secret.enrolled"  # noqa: S105  # as above
+    """An authenticator app was enrolled, and a new set of backup codes was made with it."""
+    SECRET_REMOVED = "secret.removed"  # noqa: S105  # as above
+    """A secret was removed; behind its uid `detail` has the reason that a trusted role gave."""
+    SECRET_CODES_MADE = "secret.codes_made"  # noqa: S105  # as above
+    """A new set of backup codes was made."""
+    SECRET_SWITCHED_OFF = "secret.switched_off"  # noqa: S105  # as above
+    """Authenticator apps were switched off by too many wrong codes in a row."""
+
+    SESSION_ENDED = "session.ended"
+    """One session, the one that `detail` names, was ended: logged out, or from a list."""
+    SESSION_STOLEN = "session.stolen"
+    """A spent refresh token came back, and its session was ended. RFC 9700 4.14.2."""
+    SESSIONS_ENDED = "sessions.ended"
+    """As many sessions of a user as `detail` says were ended at once, mostly by the change written beside it."""
+
+    ROLE_CREATED = "role.created"
+    ROLE_CHANGED = "role.changed"
+    ROLE_DELETED = "role.deleted"
+
+    KEY_ACTIVATED = "key.activated"
+    """A ring was rotated; `detail` names the ring and its new key."""
+    KEY_RETIRED = "key.retired"
+    """A key was erased; `detail` names its ring and its id."""
+    KEY_RESEALED = "key.resealed"
+    """What was left on older keys was sealed anew, by a command of its own."""
+
+    BACKUP_RESTORED = "backup.restored"
+    FIRST_START = "installation.first_start"
+    """The first start made the first admin."""
+
+
+ATTEMPTS: Final = frozenset(
+    {Event.LOGIN_PASSWORD, Event.LOGIN_CODE, Event.LOGIN_ELEVATE, Event.ENROLL_CODE, Event.PASSWORD_CURRENT}
+)
+"""What tells of a try at a factor, which metrics count too."""
+
+
+@enum.unique
+class Outcome(enum.StrEnum):
+    """How it ended. A change that is written has always succeeded."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    THROTTLED = "throttled"
+    """Refused before it was judged."""
+
+
+@enum.unique
+class Factor(enum.StrEnum):
+    """The kind of proof that was tried, or of the secret that was changed."""
+
+    PASSWORD = "password"  # noqa: S105  # the name of a factor
+    TOTP = "totp"
+    BACKUP_CODE = "backup_code"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """What a unit of work wants written. Never a name, an address, or anything that somebody typed to log in."""
+
+    event: Event
+    outcome: Outcome = Outcome.SUCCESS
+    factor: Factor | None = None
+    user: str | None = None
+    """The uid of whom it is about; None where a login named nobody who is there."""
+    actor: str | None = None
+    """The uid of who did it, where that was proven."""
+    session: str | None = None
+    detail: str | None = None
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A row as stored. Digests begin with the eight bytes of the id of their key."""
+
+    uid: str
+    created_at: int
+    event: str
+    outcome: str
+    factor: str | None
+    user: str | None
+    actor: str | None
+    session: str | None
+    ip: str | None
+    """None where it was not known, and after its user was erased."""
+    ip_digest: bytes | None
+    request_id: str
+    detail: str | None
+    row_digest: bytes = b""
+    position: int | None = None
+    chain_digest: bytes | None = None
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in the chain, and the digest of everything up to it."""
+
+    position: int
+    digest: bytes
+
+
+START: Final = Mark(position=0, digest=b"")
+
+
+class Fits(Protocol):
+    """Tells whether a keyed digest is that of a value."""
+
+    def __call__(self, digest: object, purpose: str, value: bytes) -> bool:
+        """Return whether the digest, of whatever type the database held, is genuine."""
+        ...
+
+
+def canonical(record: Record) -> bytes:
+    """Return what the digest of a row covers: its type, length and bytes for each value, so that no two rows are alike.
+
+    The address stands in it by its digest alone, because it is erased with its user. Never raises, whatever a foreign
+    hand wrote into the columns.
+    """
+    values = (
+        record.uid,
+        record.created_at,
+        record.event,
+        record.outcome,
+        record.factor,
+        record.user,
+        record.actor,
+        record.session,
+        record.ip_digest,
+        record.request_id,
+        record.detail,
+    )
+    return b"1" + b"".join(map(_framed, values))
+
+
+def _framed(value: object) -> bytes:
+    match value:
+        case None:
+            return b",-"
+        case str():
+            kind, raw = b"s", value.encode()
+        case int():
+            kind, raw = b"i", b"%d" % value
+        case bytes():
+            kind, raw = b"b", value
+        case _:
+            kind, raw = b"x", repr(value).encode()
+    return b",%b%d:%b" % (kind, len(raw), raw)
+
+
+def bound_ip(uid: str, ip: str) -> bytes:
+    """Return what the digest of an address covers. The row is in it: erased addresses can't be told to be the same."""
+    return f"{uid}\x1f{ip}".encode()
+
+
+def link(before: Mark, row_digest: bytes) -> bytes:
+    """Return what the chain digest of the row behind `before` covers."""
+    return b"%d\x1f%b\x1f%b" % (before.position + 1, before.digest, row_digest)
+
+
+def oldest_uid(moment: int) -> str:
+    """Return what no uid made at this moment or later, in microseconds, sorts before. RFC 9562 5.7."""
+    digits = f"{moment // 1_000:012x}"
+    return f"{digits[:8]}-{digits[8:]}-"
+
+
+def sealed(mark: Mark) -> bytes:
+    """Return what the digest of a checkpoint covers."""
+    return b"%d\x1f%b" % (mark.position, mark.digest)
+
+
+def altered(record: Record, fits: Fits) -> str | None:
+    """Judge a row by itself; return what is wrong with it, or None."""
+    if not fits(record.row_digest, ROW, canonical(record)):
+        return "the row does not fit its digest: it was changed, or written by another hand"
+    if record.ip is not None and not fits(record.ip_digest, IP, bound_ip(record.uid, record.ip)):
+        return "the address does not fit its digest: it was changed"
+    return None
+
+
+def misplaced(before: Mark, record: Record, fits: Fits) -> str | None:
+    """Judge the place of a sealed row behind the one before it; return what is wrong, or None."""
+    if record.position != before.position + 1:
+        return f"position {before.position + 1} was to follow: rows were removed, or this one was moved"
+    if not fits(record.chain_digest, CHAIN, link(before, record.row_digest)):
+        return "the row does not follow from the one before it: one of them was changed, removed or moved"
+    return None
+
+
+def mark_of(record: Record, before: Mark) -> Mark:
+    """Return the place of a sealed row, for judging the next: what is wrong with one row is told once.
+
+    Values of a foreign hand may have any type; then the row before goes on standing for this one.
+    """
+    position: object = record.position
+    digest: object = record.chain_digest
+    if isinstance(position, int) and isinstance(digest, bytes):
+        return Mark(position=position, digest=digest)
+    return before
