@@ -78,7 +78,7 @@ async def test_a_running_service_is_seen_and_not_disturbed(make_world: MakeWorld
     )
     assert given.running
     assert given.keys.faults == ()
-    assert sorted(given.keys.ages) == ["pepper", "sealing", "signing"]
+    assert sorted(given.keys.ages) == ["audit", "pepper", "sealing", "signing"]
     assert given.size > 0
     assert given.free > 0
     assert given.clock_offset is None
@@ -162,7 +162,7 @@ async def test_the_age_of_a_key_is_that_of_the_active_one(stopped: Path) -> None
     path.write_text(json.dumps(ring))
     (stopped / "keys" / "pepper.json").write_text("[]")
     ages = facts_in(stopped).keys.ages
-    assert ages == {"pepper": None, "sealing": 10 * DAY, "signing": 0}
+    assert ages == {"pepper": None, "sealing": 10 * DAY, "signing": 0, "audit": 0}
 
 
 async def test_every_file_that_matters_is_looked_at(stopped: Path) -> None:

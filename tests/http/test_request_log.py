@@ -106,7 +106,7 @@ async def test_a_fault_is_told_of_under_its_request_id(world: World, lines: Line
     told = [(line["event"], line["request_id"], line.get("route"), line.get("code")) for line in lines]
     first, second = broken.headers["x-request-id"], gone.headers["x-request-id"]
     assert told == [
-        ("internal error", first, "/auth/totp", None),
+        ("sealed value does not open", first, "/auth/totp", None),
         ("request", first, "/auth/totp", "internal"),
         ("storage unavailable", second, "/users", None),
         ("request", second, "/users", "storage_unavailable"),

@@ -12,13 +12,6 @@ from sallyport.store.work import Sql
 from tests.dump import dump
 from tests.world import PASSWORD, Person, World, basic, bearer
 
-
-@pytest.fixture
-async def world(unthrottled: World) -> World:
-    """Every kind of token goes through every door: many more tries than a user has."""
-    return unthrottled
-
-
 SET_ROLES = Sql("UPDATE users SET roles = :roles WHERE id = :uid")
 
 Route = tuple[str, str]
@@ -62,7 +55,9 @@ HIDDEN: set[Route] = {
 PRIVATE = SHARED | FORBIDDEN | HIDDEN
 # Routes for trusted roles alone.
 TRUSTED: set[Route] = {("GET", "/audit")}
-EVERY = PUBLIC | PASSWORD_DOOR | CODE_DOOR | REGISTRATION | PRIVATE | TRUSTED
+# For this machine alone, whatever is shown.
+LOCAL: set[Route] = {("GET", "/metrics")}
+EVERY = LOCAL | PUBLIC | PASSWORD_DOOR | CODE_DOOR | REGISTRATION | PRIVATE | TRUSTED
 
 # Of those, the routes that want a proof no older than ten minutes at the account's level from the user themself.
 FRESH: set[Route] = {
