@@ -58,7 +58,7 @@ class Application:
         if shared:
             with suppress(OSError):
                 shared.leave()
-        await _step("audit sealing", self.service.seal)  # a row without its place can be removed and not be missed
+        await _step("audit sealing", self.service.seal.finish)
         self.service.close()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -4,14 +4,15 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from tests.conftest import MakeWorld
+from tests.attacks.surface import running
 from tests.ledger import checkpoint_of, faults, rewrite, sealed, verified
 from tests.surgery import fetch, operate
-from tests.world import PASSWORD, World
+from tests.world import PASSWORD, TurnedClock, World
 
 CHANGED = "the row does not fit its digest: it was changed, or written by another hand"
 UNFOLLOWED = "the row does not follow from the one before it: one of them was changed, removed or moved"
@@ -211,26 +212,24 @@ async def test_a_genuine_row_put_back_is_found(log: World) -> None:
     assert UNFOLLOWED in await faults(log)
 
 
-async def test_an_older_copy_of_the_database_is_found(make_world: MakeWorld) -> None:
-    first = await make_world()
-    await first.register("alice")
-    await sealed(first)
-    first.service.close()
-    path = first.service.settings.database_path
-    shutil.copy(path, path.with_name("older"))
-    second = await make_world(clock=first.clock)
-    await second.register("bob")
-    await sealed(second)
-    second.service.close()
-    shutil.copy(path.with_name("older"), path)
-    third = await make_world(clock=first.clock)
-    (fault,) = await faults(third)
-    assert "cut off: it ends at position 3, and once reached 5" in fault
-    await third.register("carol")
-    await third.register("dave")
-    await sealed(third)
-    (fault,) = await faults(third)
-    assert "cut off here and went on" in fault
+async def test_an_older_copy_of_the_database_is_found(tmp_path: Path) -> None:
+    clock, path, older = TurnedClock(), tmp_path / "sallyport.db", tmp_path / "older"
+    async with running(tmp_path, clock) as world:
+        await world.register("alice")
+        await sealed(world)
+    shutil.copy(path, older)
+    async with running(tmp_path, clock) as world:
+        await world.register("bob")
+        await sealed(world)
+    shutil.copy(older, path)
+    async with running(tmp_path, clock) as world:
+        (fault,) = await faults(world)
+        assert "cut off: it ends at position 3, and once reached 5" in fault
+        await world.register("carol")
+        await world.register("dave")
+        await sealed(world)
+        (fault,) = await faults(world)
+        assert "cut off here and went on" in fault
 
 
 @pytest.mark.parametrize("field", ["position", "digest", "seal"])
@@ -268,6 +267,7 @@ async def test_an_earlier_checkpoint_put_back_hides_nothing_that_it_saw(log: Wor
 async def test_a_missing_checkpoint_is_told_and_made_anew(log: World) -> None:
     checkpoint_of(log).unlink()
     assert any("is missing" in fault for fault in await faults(log))
+    log.clock.advance(60)
     await log.register("bob")
     with capture_logs() as logged:
         await sealed(log)

@@ -18,10 +18,11 @@ from sallyport.kernel.caller import Client
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.vault import Ring
 from sallyport.store.work import Rows
+from tests.attacks.surface import running
 from tests.conftest import MakeWorld
 from tests.ledger import checkpoint_of, faults, sealed, verified
 from tests.surgery import fetch, operate
-from tests.world import World
+from tests.world import TurnedClock, World
 
 CLIENT = Client(ip="192.0.2.7", user_agent="a browser", request_id="r-1")
 NOTE = Entry(event=Event.LOGIN_PASSWORD, factor=Factor.PASSWORD)
@@ -105,6 +106,14 @@ async def test_the_checkpoint_is_written_once_a_second_at_most(world: World) -> 
     world.clock.advance(0.000_001)
     await world.service.seal()
     assert position_on_disk(world) == 6
+
+
+async def test_the_end_of_a_process_waits_for_no_second(world: World) -> None:
+    await sealed(world)
+    await write(world, 5)
+    await world.service.seal.finish()
+    assert position_on_disk(world) == 6
+    assert (await verified(world))[1].unsealed == 0
 
 
 async def test_a_part_left_by_a_process_that_died_is_no_hindrance(world: World) -> None:
@@ -216,17 +225,16 @@ async def test_a_key_directory_that_others_took_away_hinders_no_sealing(world: W
 
 async def test_a_chain_goes_on_under_a_new_key(world: World) -> None:
     await sealed(world)
-    live = world.service.rings["audit"]
-    ring = live.now
+    ring = world.service.rings["audit"].now
     new = os.urandom(8).hex()
-    live.now = Ring(name="audit", active=new, keys={**ring.keys, new: Hidden(b"n" * 32)})
+    world.service.audit_keys.ring = Ring(name="audit", active=new, keys={**ring.keys, new: Hidden(b"n" * 32)})
     await write(world, 3)
     await sealed(world)
     assert await faults(world) == []
     digests = await fetch(world, "SELECT substr(row_digest, 1, 8), substr(chain_digest, 1, 8) FROM audit_log")
     named = {bytes(key).hex() for row in digests for key in row}
     assert named == {ring.active, new}
-    live.now = Ring(name="audit", active=new, keys={new: Hidden(b"n" * 32)})
+    world.service.audit_keys.ring = Ring(name="audit", active=new, keys={new: Hidden(b"n" * 32)})
     assert len(await faults(world)) >= 2
 
 
@@ -253,17 +261,29 @@ async def test_a_log_without_a_row_in_the_chain_needs_no_checkpoint(world: World
     assert (found, verdict.sealed, verdict.unsealed, verdict.checkpoint) == ([], 0, 1, None)
 
 
-async def test_an_audit_ring_is_made_beside_a_database_of_before_it(make_world: MakeWorld) -> None:
-    world = await make_world()
-    await operate(world, "DELETE FROM audit_log")
-    ring = world.service.settings.keys_dir / "audit.json"
-    world.service.close()
+async def test_an_audit_ring_is_made_beside_a_database_of_before_it(tmp_path: Path) -> None:
+    clock = TurnedClock()
+    async with running(tmp_path, clock) as world:
+        await operate(world, "DELETE FROM audit_log")
+    ring = tmp_path / "keys" / "audit.json"
     ring.unlink()
-    again = await make_world(clock=world.clock)
-    assert ring.exists()
-    await write(again, 1)
-    await sealed(again)
-    assert await faults(again) == []
+    async with running(tmp_path, clock) as again:
+        assert ring.exists()
+        await write(again, 1)
+        await sealed(again)
+        assert await faults(again) == []
+
+
+async def test_a_log_whose_first_row_was_removed_with_its_checkpoint_is_told_of(world: World) -> None:
+    await sealed(world)
+    await operate(world, "DELETE FROM audit_log")
+    checkpoint_of(world).unlink()
+    await write(world, 1)
+    await operate(world, "UPDATE audit_log SET position = 7, chain_digest = row_digest")
+    await write(world, 1)
+    with capture_logs() as logged:
+        await sealed(world)
+    assert any("was missing" in line.get("fault", "") for line in logged)
 
 
 async def test_positions_and_digests_are_what_is_given(world: World) -> None:

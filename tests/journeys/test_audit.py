@@ -72,7 +72,7 @@ def test_wrong_use_is_told_apart_from_faults(service: tuple[Path, Server], tmp_p
     assert run(folder, "audit", "export", "--since", "yesterday").returncode == 2
     nowhere = run(tmp_path, "audit", "verify")
     assert nowhere.returncode == 2
-    assert "is no database of ours" in nowhere.stderr
+    assert "name the right one" in nowhere.stderr
     assert not list(tmp_path.glob("*.db*"))
 
 
@@ -96,3 +96,19 @@ def test_a_service_that_ends_leaves_no_row_without_its_place_and_a_fault_is_name
     assert verdict.endswith("2 faults")
     told = json.loads(run(tmp_path, "audit", "verify", "--output", "json").stdout)
     assert (told["whole"], told["faultCount"], [fault["position"] for fault in told["faults"]]) == (False, 2, [3, 5])
+
+
+def test_a_restored_backup_is_written_down_and_the_log_goes_on(tmp_path: Path) -> None:
+    with serving(tmp_path, environ=ENVIRON) as server:
+        assert server.log_in("admin", CHOSEN).status == 200
+        assert run(tmp_path, "backup", "--to", str(tmp_path / "copy")).returncode == 0
+        for _ in range(3):
+            assert server.log_in("admin", CHOSEN).status == 200
+        server.end()
+    assert run(tmp_path, "restore", str(tmp_path / "copy")).returncode == 0
+    with serving(tmp_path, environ=ENVIRON) as server:
+        assert server.log_in("admin", CHOSEN).status == 200
+        server.end()
+    assert run(tmp_path, "audit", "verify").returncode == 0
+    told = [json.loads(line)["event"] for line in run(tmp_path, "audit", "export").stdout.splitlines()]
+    assert told == ["installation.first_start", "login.password", "backup.restored", "login.password"]

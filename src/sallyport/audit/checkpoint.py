@@ -1,17 +1,15 @@
 """The checkpoint: the end of the chain, kept outside the database, so that a log cut off at its end is found."""
 
 import json
-import os
 from pathlib import Path
 from typing import Final
 
 from sallyport.audit.keys import AuditKeys
 from sallyport.audit.rules import CHECKPOINT, Mark, sealed
+from sallyport.kernel import durable
 from sallyport.kernel.turns import turn_in
 
 NAME: Final = "audit.checkpoint"
-_PART: Final = ".audit.checkpoint.part"
-_OWNER_ONLY: Final = 0o600
 
 
 class CheckpointRefusedError(Exception):
@@ -57,16 +55,4 @@ class CheckpointFile:
     def _write(self, mark: Mark) -> None:
         seal = self._keys.digest(CHECKPOINT, sealed(mark))
         text = json.dumps({"position": mark.position, "digest": mark.digest.hex(), "seal": seal.hex()})
-        part = self.path.with_name(_PART)
-        part.unlink(missing_ok=True)  # of a process that died; no other one writes now
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-        with os.fdopen(handle, "w") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        durable.replace(self.path, text + "\n")

@@ -13,19 +13,19 @@ class AuditKeys:
     """Makes and checks digests that begin with the id of their key, so that they outlive a rotation."""
 
     def __init__(self, ring: Keys) -> None:
-        self._ring = ring
+        self.ring = ring
 
     def digest(self, purpose: str, value: bytes) -> bytes:
         """Return key id and HMAC-SHA-256 of a value under the active key; no purpose serves another."""
-        active = self._ring.active
-        return bytes.fromhex(active) + _mac(self._ring.key(active), purpose, value)
+        key_id = self.ring.active
+        return bytes.fromhex(key_id) + _mac(self.ring.key(key_id), purpose, value)
 
     def fits(self, digest: object, purpose: str, value: bytes) -> bool:
         """Tell whether a digest was made of this value under a key of the ring."""
         if not isinstance(digest, bytes) or len(digest) != _DIGEST_BYTES:
             return False
         try:
-            key = self._ring.key(digest[:KEY_ID_BYTES].hex())
+            key = self.ring.key(digest[:KEY_ID_BYTES].hex())
         except DoesNotOpenError:
             return False
         return hmac.compare_digest(digest[KEY_ID_BYTES:], _mac(key, purpose, value))

@@ -19,6 +19,7 @@ ERASE_OF = Sql("UPDATE audit_log SET ip = NULL WHERE user_id = :user")
 ERASE_BY = Sql("UPDATE audit_log SET ip = NULL WHERE actor_id = :user AND actor_id <> user_id")
 
 HEAD = Sql("SELECT position, chain_digest FROM audit_log WHERE position IS NOT NULL ORDER BY position DESC LIMIT 1")
+BEGAN = Sql("SELECT created_at FROM audit_log WHERE position = 1")
 AT = Sql("SELECT chain_digest FROM audit_log WHERE position = :position")
 HAS_UNSEALED = Sql("SELECT 1 FROM audit_log WHERE position IS NULL LIMIT 1")
 UNSEALED = Sql(
@@ -78,6 +79,12 @@ def head(rows: Rows) -> Mark:
     """Return the end of the chain."""
     row = rows.one(HEAD)
     return Mark(position=row[0], digest=row[1]) if row else START
+
+
+def began_at(rows: Rows) -> int:
+    """Return when the first row of the chain was made; 0 where it is not there."""
+    row = rows.one(BEGAN)
+    return row[0] if row else 0
 
 
 def digest_at(rows: Rows, position: int) -> bytes | None:

@@ -9,11 +9,15 @@ import structlog
 from sallyport.audit import store
 from sallyport.audit.checkpoint import CheckpointFile, CheckpointRefusedError
 from sallyport.audit.keys import AuditKeys
-from sallyport.audit.rules import CHAIN, START, Mark, altered, link
-from sallyport.kernel.clock import SECOND, Clock
+from sallyport.audit.rules import CHAIN, Mark, altered, link
+from sallyport.kernel.clock import MINUTE, SECOND, Clock
 from sallyport.store.work import Rows, Work
 
-SEALED_AT_ONCE: Final = 200
+SEALED_AT_ONCE: Final = 100
+"""Two to four milliseconds of the writer thread: nobody waits longer behind it."""
+
+_YOUNG: Final = MINUTE
+"""A log that has just begun has no checkpoint yet, whichever of several processes comes first."""
 
 log = structlog.get_logger()
 
@@ -29,13 +33,6 @@ class _Batch(msgspec.Struct, frozen=True, kw_only=True):
     """The uid behind which the next batch begins; None where nothing is left."""
 
 
-class _Due(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sealed and stands in no checkpoint yet."""
-
-    since: Mark
-    head: Mark
-
-
 class SealAudit:
     """Chains rows, and writes the end of the chain into the key directory, once a second at most.
 
@@ -48,7 +45,7 @@ class SealAudit:
         self._keys = keys
         self._checkpoint = checkpoint
         self._clock = clock
-        self._due: _Due | None = None
+        self._due: Mark | None = None
         self._not_before = 0
         self._complaints = frozenset[str]()
 
@@ -60,12 +57,17 @@ class SealAudit:
             batch = await self._batch(after)
             forged += batch.forged
             if batch.head != batch.before:
-                self._due = _Due(since=self._due.since if self._due else batch.before, head=batch.head)
+                self._due = batch.head
             after = batch.after
         complaints = [f"row {uid} was written by another hand, and is not sealed" for uid in forged]
         if self._due and self._clock.now() >= self._not_before:
             complaints += await self._mark(self._due)
         self._complain(frozenset(complaints))
+
+    async def finish(self) -> None:
+        """Seal the rest as a process ends, and write the checkpoint: rows without a place are missed by nobody."""
+        self._not_before = 0
+        await self()
 
     async def _batch(self, after: str) -> _Batch:
         return await self._work(lambda rows: self._seal(rows, after))
@@ -84,19 +86,20 @@ class SealAudit:
         more = len(found) == SEALED_AT_ONCE
         return _Batch(before=before, head=mark, forged=tuple(forged), after=found[-1].uid if more else None)
 
-    async def _mark(self, due: _Due) -> list[str]:
+    async def _mark(self, due: Mark) -> list[str]:
         """Write the checkpoint, and return what hinders it. The file is touched in a thread: it may be slow."""
         self._not_before = self._clock.now() + SECOND
         try:
             known = await asyncio.to_thread(self._checkpoint.read)
             if known and await self._work.read(lambda rows: store.digest_at(rows, known.position)) != known.digest:
                 return [f"the log was cut off or changed: it does not lead to {self._checkpoint.path}"]
-            if await asyncio.to_thread(self._checkpoint.replace, known, due.head):
+            if await asyncio.to_thread(self._checkpoint.replace, known, due):
                 self._due = None
         except (OSError, CheckpointRefusedError) as fault:
             return [f"the checkpoint can't be written: {fault}"]
-        missing = known is None and due.since != START
-        return [f"{self._checkpoint.path} was missing and is made anew: what was before is lost"] if missing else []
+        if known is None and self._clock.now() - await self._work.read(store.began_at) > _YOUNG:
+            return [f"{self._checkpoint.path} was missing and is made anew: nothing vouches for what was before"]
+        return []
 
     def _complain(self, complaints: frozenset[str]) -> None:
         """Log what is wrong when it comes up, and not twice a second."""
