@@ -17,7 +17,8 @@ from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.settings import Settings, load
 from sallyport.store import files, schema
 from sallyport.store.work import StorageUnavailableError
-from sallyport.wiring import Machine, restore
+from sallyport.wiring import Machine
+from sallyport.wiring.host import restore
 from tests.expect import granted, refused
 from tests.surgery import count, fetch, operate
 from tests.world import CHEAP, UNTHROTTLED, Person, TurnedClock, World, client_of, service_in

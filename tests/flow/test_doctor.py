@@ -20,7 +20,7 @@ from sallyport.kernel.clock import DAY, SECOND, SystemClock
 from sallyport.settings import Settings, load
 from sallyport.store import schema
 from sallyport.store.sqlite import SqliteWork
-from sallyport.wiring import key_faults
+from sallyport.wiring.host import key_faults
 from tests.conftest import MakeWorld
 from tests.surgery import give_roles, operate
 from tests.world import NOON, TurnedClock, World, service_in

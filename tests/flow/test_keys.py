@@ -16,7 +16,8 @@ from sallyport.keys.flow.reseal import Moved, Reseal
 from sallyport.keys.rules import KeyTold, State
 from sallyport.store.tables import metadata
 from sallyport.store.work import StorageUnavailableError, Unit
-from sallyport.wiring import Machine, key_desk
+from sallyport.wiring import Machine
+from sallyport.wiring.host import key_desk
 from tests.surgery import fetch, operate
 from tests.world import PASSWORD, Person, World
 

@@ -134,7 +134,7 @@ import os, shutil, signal, sys
 from pathlib import Path
 import alembic.command, sqlalchemy
 from sallyport.settings import load
-from sallyport.wiring import restore
+from sallyport.wiring.host import restore
 
 source, target = Path(sys.argv[1]), Path(sys.argv[2])
 

@@ -10,7 +10,7 @@ from sallyport.backups.rules import Refusal
 from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.settings import Settings, SettingsRefusedError, load
 from sallyport.store.work import StorageUnavailableError
-from sallyport.wiring import restore
+from sallyport.wiring.host import restore
 
 
 def run_backup(target: Path, flags: Mapping[str, str]) -> int:

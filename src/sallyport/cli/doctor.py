@@ -16,7 +16,7 @@ from sallyport.doctor.flow import Doctor
 from sallyport.doctor.rules import Finding, State, worst
 from sallyport.kernel.clock import SystemClock
 from sallyport.settings import SettingsRefusedError, load
-from sallyport.wiring import key_faults
+from sallyport.wiring.host import key_faults
 
 _COLORS: Final = {State.OK: typer.colors.GREEN, State.WARN: typer.colors.YELLOW, State.FAIL: typer.colors.RED}
 _WIDEST: Final = 120

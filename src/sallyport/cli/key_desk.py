@@ -18,7 +18,7 @@ from sallyport.keys.flow.reseal import Moved
 from sallyport.keys.rules import KeyTold
 from sallyport.settings import SettingsRefusedError, load
 from sallyport.store.work import StorageUnavailableError
-from sallyport.wiring import key_desk
+from sallyport.wiring.host import key_desk
 
 _USAGE = 2
 

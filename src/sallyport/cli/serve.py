@@ -24,7 +24,7 @@ from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.settings import PREFIX, Settings, SettingsRefusedError, load
 from sallyport.store.work import StorageUnavailableError
-from sallyport.wiring import Machine, Service, build, faults_of_keys
+from sallyport.wiring import Machine, Service, build
 
 log = structlog.get_logger()
 
@@ -67,6 +67,8 @@ def _settings(flags: Mapping[str, str]) -> Settings:
     try:
         return load(flags, os.environ, Path.cwd())
     except SettingsRefusedError as no:
+        from sallyport.wiring.host import faults_of_keys
+
         reasons = [str(no), *faults_of_keys(no.understood)]
         raise SettingsRefusedError("\n".join(reasons), no.understood) from None
 
