@@ -70,7 +70,7 @@ def _operation(route: Endpoint[Any], schema_of: dict[str, Any]) -> dict[str, Any
         "summary": route.summary,
         "description": f"Who may call: {route.who.value}. Fresh proof: {route.fresh.value}.",
         "operationId": f"{route.method.lower()}{_camel(route.path)}",
-        "parameters": [*_path_parameters(route.path), *_query_parameters(route)],
+        "parameters": [*_path_parameters(route.path), *_query_parameters(route), *_header_parameters(route)],
         "responses": {
             **{str(status): _granted(kind, schema_of, route.media_type) for status, kind in route.answers.items()},
             **_refused(route, schema_of),
@@ -118,6 +118,14 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
         for name, text in meaning.items()
         if f"{{{name}}}" in path
     ]
+
+
+def _header_parameters(route: Endpoint[Any]) -> list[dict[str, Any]]:
+    if Why.THROTTLED not in route.refusals:
+        return []
+    told = "`client` of an earlier login, for the tries of a known client; a browser sends it as a cookie"
+    name = "X-Sallyport-Client"
+    return [{"name": name, "in": "header", "required": False, "description": told, "schema": {"type": "string"}}]
 
 
 def _query_parameters(route: Endpoint[Any]) -> list[dict[str, Any]]:
