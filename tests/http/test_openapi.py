@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from starlette.types import Receive, Scope, Send
 
 from sallyport.app import Application
 from sallyport.store.work import Sql
@@ -46,6 +47,21 @@ SET_ROLES = Sql("UPDATE users SET roles = '[\"admin\"]' WHERE id = :uid")
 NOBODY = "00000000-0000-7000-8000-000000000000"
 
 
+class Requests:
+    """The service without what runs beside it: schemathesis has an event loop of its own, and a service has one."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._app(scope, receive, send)
+            return
+        for phase in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{phase}.complete"})
+
+
 class Stage:
     """A service and one of the four callers, who is replaced whenever a request has ended them."""
 
@@ -55,7 +71,7 @@ class Stage:
         clock = TurnedClock()
         service = service_in(folder, clock)
         self._runner.run(service.first_start())
-        self.app = Application(service)
+        self.app = Requests(Application(service))
         self.world = World(service, client_of(service), clock)
         self.made = 0
         self.person: Person | None = None
