@@ -184,13 +184,16 @@ def put_them_where_they_do_not_belong(alice: Alice) -> None:
 
 
 def meet_faults(alice: Alice, folder: Path) -> None:
-    """Meet a database that is held by another, and a seed that does not open."""
+    """Meet a database that is held by another, a row that nobody can have written, and a seed that does not open."""
     with closing(sqlite3.connect(folder / "sallyport.db", isolation_level=None)) as other:
         challenge = alice.challenge(NEXT)
         other.execute("BEGIN IMMEDIATE")
         alice.journey.ask("POST", "/auth/totp", {"token": alice.codes[3]}, Authorization=challenge)
         alice.journey.ask("POST", "/auth/refresh", {"refresh": alice.refresh})
         other.execute("ROLLBACK")
+        other.execute("UPDATE users SET roles = 'x' WHERE name_key = 'alice'")
+        alice.journey.ask("POST", "/auth/refresh", {"refresh": alice.refresh})
+        other.execute("UPDATE users SET roles = '[]' WHERE name_key = 'alice'")
         other.execute("UPDATE totp SET seed_sealed = zeroblob(77)")
     alice.journey.ask("POST", "/auth/totp", {"token": alice.code(2)}, Authorization=challenge)
 
@@ -259,6 +262,7 @@ def test_every_request_is_in_the_log_under_its_id(travelled: tuple[Journey, Path
     assert journey.request_ids <= told
     assert {line["level"] for line in lines} >= {"debug", "info", "warning", "error"}
     assert any("Traceback" in line.get("exception", "") for line in lines)
+    assert any(line["event"] == "sealed value does not open" for line in lines)
 
 
 def test_the_search_would_find_what_is_there(travelled: tuple[Journey, Path]) -> None:
