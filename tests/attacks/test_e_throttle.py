@@ -7,6 +7,7 @@ CVE-2026-9798, CVE-2026-16103 Keycloak: the locked got in by another way. NIST S
 
 import asyncio
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ async def test_known_and_unknown_are_throttled_alike(world: World) -> None:
 
 async def test_a_flood_of_invented_names_pushes_nobody_out_and_fills_no_table(make_world: MakeWorld) -> None:
     world: World = await make_world()
-    await world.register("victim")
+    victim = await world.register("victim")
     await guess(world, "victim", 5)
 
     def flood(rows: Any) -> None:
@@ -146,6 +147,11 @@ async def test_a_flood_of_invented_names_pushes_nobody_out_and_fills_no_table(ma
     throttled(await world.password("victim", PASSWORD), 30)
     (rows,) = await fetch(world, "SELECT count(*) FROM throttles WHERE lane = 'password'")
     assert 4_900 < rows[0] <= 5_001 < BUCKETS
+    # However many more there were: five digits of the bucket, and nothing of the name.
+    assert BUCKETS == 16**5
+    statement = "SELECT subject FROM throttles WHERE lane = 'password' AND subject <> :user"
+    names = await fetch(world, statement, user=victim.uid)
+    assert all(re.fullmatch(r"\?[0-9a-f]{5}", subject) for (subject,) in names)
     world.clock.advance(86_400)
     for sweep in world.service.sweeps:
         await sweep()
