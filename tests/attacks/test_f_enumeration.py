@@ -9,6 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from sallyport.store.sqlite import SqliteRows
+from sallyport.store.work import Sql
 from tests.conftest import MakeWorld
 from tests.expect import refused
 from tests.surgery import count, everything, verify_email
@@ -100,6 +102,41 @@ async def test_every_failed_login_costs_one_hash(unthrottled: World, monkeypatch
         before = len(runs)
         await unthrottled.password(identifier, password)
         assert len(runs) - before == 1, identifier
+
+
+@pytest.mark.parametrize("shown", ["none", "made up", "of another user"])
+async def test_every_failed_login_asks_the_same_of_the_database(
+    world: World, monkeypatch: pytest.MonkeyPatch, shown: str
+) -> None:
+    """A statement more is microseconds more, and those can be measured, patiently."""
+    await town(world)
+    await world.register("attacker")
+    genuine_one = (await world.password("attacker", PASSWORD)).json()["client"]
+    token = {"none": "", "made up": "spd_" + "A" * 54, "of another user": genuine_one}[shown]
+    asked = list[str]()
+
+    def listening(name: str) -> Any:
+        genuine = getattr(SqliteRows, name)
+
+        def heard(rows: SqliteRows, sql: Sql, **values: Any) -> Any:
+            asked.append(sql.text.split(" WHERE ")[0])  # by name, address or uid is the caller's choice
+            return genuine(rows, sql, **values)
+
+        return heard
+
+    for name in ("one", "all", "change"):
+        monkeypatch.setattr(SqliteRows, name, listening(name))
+    heard = []
+    await world.password("somebody", OTHER)  # the first try from an address is written, the next ones change it
+    for identifier in ("nobody", "nobody@example.org", "erased", "plain", "bare", "disabled", "enrolled"):
+        asked.clear()
+        body = {"identifier": identifier, "password": OTHER}
+        answer = await world.call("POST", "/auth/password", body, headers={"x-sallyport-client": token})
+        refused(answer, 401, "invalid_credentials")
+        heard.append(list(asked))
+    assert len(heard[0]) > 3
+    for one in heard:
+        assert one == heard[0]
 
 
 async def test_a_challenge_looks_alike_for_everyone(world: World) -> None:

@@ -84,9 +84,9 @@ class Throttle:
         self, rows: Rows, claimed: str, user: str | None, client: Client, login_client: bytes | None = None
     ) -> Try | Refused:
         """Count a try of a password. Names that nobody has are counted as users are: 429 tells nobody who exists."""
-        known = self._clients.known(rows, user, client, login_client) if user else None
         bucket = self._bucket(claimed)  # made for those who are there as well: its 20 µs would tell them apart
         subject = Subject(key=user or bucket, lane=Lane.PASSWORD)
+        known = self._clients.known(rows, subject.key, client, login_client)  # nobody has one, asked for all the same
         if known is None:
             return self._try(rows, (subject,), client, self._password_wait, known=False)
         own = Subject(key=known.digest.hex(), lane=Lane.CLIENT)
