@@ -175,7 +175,7 @@ async def test_a_lucky_guess_in_a_burst_makes_no_room_for_more(world: World) -> 
     answers = await asyncio.gather(*(world.password("victim", value) for value in lucky))
     assert sum(answer.status_code == 200 for answer in answers) == 1
     # Five were counted; that one of them was right is believed when the burst is over.
-    throttled(await world.password("victim", WRONG))
+    throttled(await world.password("victim", PASSWORD), 5)
     world.clock.advance(5)
     await guess(world, "victim", 5)
     throttled(await world.password("victim", WRONG), 30)

@@ -152,6 +152,7 @@ def test_every_ring_turns_under_load_and_no_request_fails(tmp_path: Path, worker
         assert {ring: [key["state"] for key in told] for ring, told in after.items()} == {
             "sealing": ["old", "active"],
             "pepper": ["old", "active"],
+            "audit": ["old", "active"],
             "signing": ["old", "active", "next"],
         }
         assert set(after["sealing"][0]["rows"].values()) == {0}, "no row is on the old key"
@@ -163,6 +164,7 @@ def test_every_ring_turns_under_load_and_no_request_fails(tmp_path: Path, worker
         assert verified.claims["iss"] == server.url
         published = {key["kid"] for key in server.call("GET", "/.well-known/jwks.json").body["keys"]}
         assert published == {key["key"] for key in after["signing"]}
+        assert run(tmp_path, "audit", "verify").returncode == 0, "the chain goes on over the rotation"
         if workers == "1":
             retire_what_may_go(tmp_path, after)
         for client in clients[-3:]:
@@ -176,6 +178,8 @@ def test_every_ring_turns_under_load_and_no_request_fails(tmp_path: Path, worker
 def retire_what_may_go(folder: Path, after: dict[str, list[dict[str, Any]]]) -> None:
     old, pepper = after["sealing"][0]["key"], after["pepper"][0]["key"]
     assert "rows still name it" in keys(folder, "retire", "pepper", pepper, "--yes", status=1)
+    audit = after["audit"][0]["key"]
+    assert "rows still name it" in keys(folder, "retire", "audit", audit, "--yes", status=1)
     assert "say --yes" in keys(folder, "retire", "sealing", old, status=2), "nobody is at a terminal"
     assert "Erase key" in at_a_terminal(folder, "no\n", "retire", "sealing", old)
     assert old in (folder / "keys" / "sealing.json").read_text()

@@ -74,7 +74,7 @@ def test_a_chosen_admin_password_counts_at_the_first_start_only(used: Path) -> N
 def test_the_files_of_the_service_are_for_its_owner_alone(used: Path) -> None:
     with serving(used):
         made = [*used.glob("sallyport.db*"), used / "keys", *(used / "keys").iterdir()]
-        assert len(made) == 8
+        assert len(made) == 10
         assert [path for path in made if path.stat().st_mode & 0o077] == []
 
 

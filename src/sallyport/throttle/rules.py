@@ -82,6 +82,11 @@ def standing(tries: Tries, now: int) -> Tries:
     return NONE if NEVER < tries.cleared_at <= now else tries
 
 
+def sooner(tries: Tries, now: int, wait: int) -> int:
+    """Return a wait, cut off where all that it rests on stops counting before it is over."""
+    return min(wait, tries.cleared_at - now) if tries.cleared_at > now else wait
+
+
 def remembered(tries: Tries, now: int) -> Tries:
     """Return what still counts at this moment of the failures of a password."""
     return NONE if now - tries.last_at >= PASSWORD_MEMORY else standing(tries, now)

@@ -51,6 +51,9 @@ DROP_OLDEST_CLIENT = Sql(
        (SELECT token_digest FROM known_clients WHERE user_id = :user AND token_digest <> :newest
         ORDER BY last_used_at DESC, token_digest LIMIT 1000 OFFSET :others)"""
 )
+FORGET_CLIENTS = Sql(
+    "DELETE FROM known_clients WHERE user_id = :user AND token_digest <> :shown AND token_digest <> :opened"
+)
 SWEEP_CLIENTS = Sql(
     """DELETE FROM known_clients WHERE (user_id, token_digest) IN
        (SELECT user_id, token_digest FROM known_clients WHERE last_used_at <= :before
@@ -130,6 +133,11 @@ def add_client(rows: Rows, user: str, digest: Digest, proven: str, now: int) -> 
 def use_client(rows: Rows, user: str, digest: Digest, proven: str, now: int) -> None:
     """Note that a known client has logged in again, and with what."""
     rows.change(USE_CLIENT, user=user, digest=digest, proven=proven, now=now)
+
+
+def forget_clients(rows: Rows, user: str, but: tuple[bytes, bytes]) -> None:
+    """Erase the known clients of a user, two of them excepted."""
+    rows.change(FORGET_CLIENTS, user=user, shown=but[0], opened=but[1])
 
 
 def sweep_clients(rows: Rows, before: int, most: int) -> int:

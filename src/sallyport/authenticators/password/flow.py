@@ -162,6 +162,7 @@ class ChangePassword:
         if not store.change(rows, held, sealed, description, self._clock.now()):
             return Refused(why=Why.VERSION_CONFLICT)
         self._throttle.succeeded(rows, tried)
+        self._throttle.forget_other_clients(rows, caller)
         self._journal.did(rows, caller, Event.SECRET_CHANGED, factor=Factor.PASSWORD, detail=wish.uid)
         self._sessions.end_others(rows, caller.uid, caller)
         tokens = self._sessions.renew(rows, caller, None)

@@ -6,9 +6,10 @@ from typing import Final
 
 import msgspec
 
-from sallyport.kernel.caller import Client
+from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import SECOND, Clock
 from sallyport.kernel.meters import Throttled
+from sallyport.kernel.opaque import digest_of
 from sallyport.kernel.outcomes import TOLD, Overloaded, Refused, Why
 from sallyport.kernel.vault import Vault
 from sallyport.store.work import Rows, Unit, Work
@@ -32,6 +33,7 @@ from sallyport.throttle.rules import (
     mark_of,
     password_wait,
     remembered,
+    sooner,
     standing,
     uncounted,
 )
@@ -135,6 +137,11 @@ class Throttle:
         """Forget what was counted of an authenticator that is no more."""
         store.forget(rows, Subject(key=user, lane=lane))
 
+    def forget_other_clients(self, rows: Rows, caller: Caller) -> None:
+        """Know no client of a user any more but the caller's: who knew the password before has no lane of their own."""
+        token = caller.client.token
+        store.forget_clients(rows, caller.uid, but=(digest_of(token) if token else b"", caller.login_client or b""))
+
     def forget_user(self, rows: Rows, user: str) -> None:
         """Forget whatever was counted of a user who is about to be erased."""
         for digest in store.clients(rows, user):
@@ -164,7 +171,9 @@ class Throttle:
         address = Subject(key=key, lane=Lane.ADDRESS) if key else None
         every = (*subjects, address) if address else subjects
         before = {subject: self._standing(rows, subject, now) for subject in every}
-        waits = {subject: wait(subject, tries or NONE, now) for subject, tries in before.items()}
+        waits = {
+            subject: sooner(tries or NONE, now, wait(subject, tries or NONE, now)) for subject, tries in before.items()
+        }
         if longest := max(waits.values()):
             self._refusals.count(max(waits, key=lambda subject: waits[subject]).lane.value)
             reason = "" if self._refused(rows, before, now) else TOLD
