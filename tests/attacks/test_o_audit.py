@@ -232,6 +232,34 @@ async def test_an_older_copy_of_the_database_is_found(tmp_path: Path) -> None:
         assert "cut off here and went on" in fault
 
 
+async def test_a_genuine_row_of_another_past_is_found(tmp_path: Path) -> None:
+    """Whoever exchanges the file for an older copy gets genuine rows made for places that are taken."""
+    clock, path, older, newer = TurnedClock(), tmp_path / "sallyport.db", tmp_path / "older", tmp_path / "newer"
+    async with running(tmp_path, clock) as world:
+        await world.register("alice")
+        await sealed(world)
+    shutil.copy(path, older)
+    async with running(tmp_path, clock) as world:
+        await world.password("alice", "what the attacker tried")
+        await world.register("bob")
+        await sealed(world)
+        assert await faults(world) == []
+    shutil.copy(path, newer)
+    shutil.copy(older, path)
+    async with running(tmp_path, clock) as world:
+        await world.password("alice", PASSWORD)
+        await sealed(world)
+    with closing(sqlite3.connect(newer)) as connection:
+        connection.execute("ATTACH ? AS other", (str(path),))
+        connection.execute("DELETE FROM audit_log WHERE position = 4")
+        moved = connection.execute("INSERT INTO audit_log SELECT * FROM other.audit_log WHERE position = 4")
+        assert moved.rowcount == 1
+        connection.commit()
+    shutil.copy(newer, path)
+    async with running(tmp_path, clock) as world:
+        assert await faults(world) == [UNFOLLOWED]
+
+
 @pytest.mark.parametrize("field", ["position", "digest", "seal"])
 async def test_an_edited_checkpoint_is_found_and_left_as_evidence(log: World, field: str) -> None:
     path = checkpoint_of(log)
@@ -262,6 +290,17 @@ async def test_an_earlier_checkpoint_put_back_hides_nothing_that_it_saw(log: Wor
     assert await faults(log) == []
     await tamper(log, "DELETE FROM audit_log WHERE position > 6")
     assert await faults(log)
+
+
+async def test_a_last_row_moved_away_is_found_though_no_checkpoint_saw_it(log: World) -> None:
+    path = checkpoint_of(log)
+    earlier = path.read_bytes()
+    await log.password("alice", PASSWORD)
+    await sealed(log)
+    rewrite(path, earlier)
+    await tamper(log, "UPDATE audit_log SET position = 1000 WHERE position = 8")
+    (fault,) = await faults(log)
+    assert fault.startswith("position 8 was to follow")
 
 
 async def test_a_missing_checkpoint_is_told_and_made_anew(log: World) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import httpx2
 import pytest
 
+from sallyport.kernel.hashpool import Seat
 from tests.conftest import MakeWorld
 from tests.expect import refused
 from tests.surgery import everything
@@ -88,3 +89,28 @@ async def test_a_known_client_has_a_seat_where_strangers_find_none(make_world: M
     answer = await world.call("POST", "/auth/password", body, headers={"x-sallyport-client": client})
     assert answer.status_code == 200, answer.text
     assert pool.taken == 6 * pool.threads
+
+
+@pytest.mark.parametrize("shown", ["", "spd_" + "A" * 54])
+async def test_a_made_up_token_takes_no_seat_that_is_kept_and_asks_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, shown: str
+) -> None:
+    alice = await world.enrolled("alice")
+    challenge, body = await alice.challenge(), {"identifier": "alice", "password": PASSWORD}
+    pool = world.service.pool
+    pool.seconds = 0.1
+    pool.taken = 6 * pool.threads
+    takes = list[bool]()
+    genuine = pool.seat
+
+    def listening(*, reserve: bool = False) -> Seat:
+        takes.append(reserve)
+        return genuine(reserve=reserve)
+
+    monkeypatch.setattr(pool, "seat", listening)
+    headers = {"x-sallyport-client": shown}
+    refused(await world.call("POST", "/auth/password", body, headers=headers), 503, "overloaded")
+    answer = {"token": alice.codes[0]}
+    headers |= {"authorization": f"jwt {challenge}"}
+    refused(await world.call("POST", "/auth/totp", answer, headers=headers), 503, "overloaded")
+    assert takes == [False, False]
