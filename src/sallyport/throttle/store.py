@@ -38,6 +38,7 @@ SWEEP = Sql(
 )
 
 CLIENTS = Sql("SELECT token_digest, proven FROM known_clients WHERE user_id = :user")
+CLIENT = Sql("SELECT proven FROM known_clients WHERE user_id = :user AND token_digest = :digest")
 ADD_CLIENT = Sql(
     """INSERT INTO known_clients (user_id, token_digest, proven, created_at, last_used_at)
        VALUES (:user, :digest, :proven, :now, :now)"""
@@ -122,6 +123,12 @@ def sweep(rows: Rows, now: int, most: int) -> int:
 def clients(rows: Rows, user: str) -> dict[bytes, str]:
     """Return what each known client of a user has proven, by the digest of its token."""
     return {row[0]: row[1] for row in rows.all(CLIENTS, user=user)}
+
+
+def client(rows: Rows, user: str, digest: bytes) -> str | None:
+    """Return what one client of a user has proven, or None where it is not known."""
+    row = rows.one(CLIENT, user=user, digest=digest)
+    return str(row[0]) if row else None
 
 
 def add_client(rows: Rows, user: str, digest: Digest, proven: str, now: int) -> None:

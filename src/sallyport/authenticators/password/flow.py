@@ -124,7 +124,7 @@ class ChangePassword:
             return Refused(why=Why.VERSION_CONFLICT)
         if refused := self._policy.judge(wish.new, bearer(user), "/secret"):
             return refused
-        with self._hashing.seat() as seat:
+        with self._hashing.seat(reserve=True) as seat:  # a session is known, too
             tried = await self._work(lambda rows: self._count(rows, caller))
             if isinstance(tried, Refused):
                 return tried

@@ -63,7 +63,7 @@ class Elevate:
         """Return new tokens of the same session; the refresh tokens before are retired."""
         if caller.mfa and code is None:
             return Refused(why=Why.INVALID_REQUEST, pointer="/token", detail="A code is needed beside the password.")
-        with self._hashing.seat() as seat:
+        with self._hashing.seat(reserve=True) as seat:  # a session is known, too
             seen = await self._work(lambda rows: self._gather(rows, caller))
             if isinstance(seen, Refused):
                 return seen

@@ -43,7 +43,7 @@ class KnownClients:
     def known(self, rows: Rows, user: str, client: Client, login_client: bytes | None = None) -> Known | None:
         """Return what a client is known by: the token that it shows, or the one that its session was opened with."""
         digest = digest_of(client.token) if client.token else login_client
-        proven = store.clients(rows, user).get(digest) if digest else None
+        proven = store.client(rows, user, digest) if digest else None
         return None if digest is None or proven is None else Known(digest=digest, with_code=_beyond_a_password(proven))
 
     def any_with_code(self, rows: Rows, user: str) -> bool:
@@ -53,7 +53,7 @@ class KnownClients:
     def remember(self, rows: Rows, user: str, proven: tuple[str, ...], client: Client) -> Hidden[str]:
         """Make a client known that has fully logged in; returns its token, the same as long as it is known."""
         now, shown = self._clock.now(), client.token
-        before = store.clients(rows, user).get(digest_of(shown)) if shown else None
+        before = store.client(rows, user, digest_of(shown)) if shown else None
         if shown is not None and before is not None:
             together = " ".join(dict.fromkeys((*before.split(), *proven)))
             store.use_client(rows, user, digest_of(shown), together, now)
