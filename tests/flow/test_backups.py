@@ -16,12 +16,12 @@ from sallyport.kernel.ids import system_randomness
 from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.settings import Settings, load
 from sallyport.store import files, schema
-from sallyport.store.work import StorageUnavailableError
+from sallyport.store.work import Sql, StorageUnavailableError
 from sallyport.wiring import Machine
 from sallyport.wiring.host import restore
 from tests.expect import granted, refused
 from tests.surgery import count, fetch, operate
-from tests.world import CHEAP, UNTHROTTLED, Person, TurnedClock, World, client_of, service_in
+from tests.world import CHEAP, PASSWORD, UNTHROTTLED, Person, TurnedClock, World, client_of, service_in
 
 Start = Callable[..., Any]
 
@@ -472,3 +472,18 @@ async def test_a_backup_that_can_not_be_put_in_its_place_is_told(
     monkeypatch.setattr(Path, "rename", no_rename)
     with pytest.raises(StorageUnavailableError, match="No space left"):
         TakeBackup(tmp_path / "sallyport.db")(tmp_path / "backup.db")
+
+
+async def test_a_backup_of_before_the_audit_log_comes_back_beside_keys_of_before_it(
+    tmp_path: Path, clock: TurnedClock, start: Start
+) -> None:
+    world = await start()
+    await world.register("alice")
+    await world.service.work(lambda rows: rows.change(Sql("DELETE FROM audit_log")))
+    world.service.close()
+    backed_up(tmp_path)
+    (tmp_path / "keys" / "audit.json").unlink()
+    restored(tmp_path, clock)
+    world = await start()
+    assert (await world.password("alice", PASSWORD)).status_code == 200
+    world.service.close()

@@ -9,13 +9,14 @@ from sallyport.audit.rules import Entry, Event
 from sallyport.backups.flow import Restore
 from sallyport.kernel.durable import set_aside
 from sallyport.kernel.ids import Ids, system_randomness
-from sallyport.kernel.keyfiles import RingPlan, read_ring
+from sallyport.kernel.keyfiles import RingPlan, read_ring, ring_path
 from sallyport.kernel.meters import Attempts
 from sallyport.keys import start
 from sallyport.keys.desk import KeyDesk
 from sallyport.keys.flow.rings import Sleep, Tell
 from sallyport.keys.plans import ring_plans
 from sallyport.settings import Settings, path_of
+from sallyport.store.work import Rows
 from sallyport.wiring.service import Machine
 
 
@@ -61,12 +62,17 @@ def restore(settings: Settings, machine: Machine | None = None) -> Restore:
         database=settings.database_path,
         keys=settings.keys_dir,
         doubts=lambda path: start.key_faults(path, settings.keys_dir, plans, machine.randomness),
-        note=lambda rows, epoch: _journal(settings, machine).note(
-            rows, Entry(event=Event.BACKUP_RESTORED, detail=f"epoch {epoch}"), None
-        ),
+        note=lambda rows, epoch: _note_restored(settings, machine, rows, epoch),
         let_go=lambda ending: set_aside(settings.keys_dir / "audit.checkpoint", ending),
         clock=machine.clock,
     )
+
+
+def _note_restored(settings: Settings, machine: Machine, rows: Rows, epoch: int) -> None:
+    """Write the first row of what follows a backup, in the copy that is about to take the database's place."""
+    # A backup of before the audit log, beside keys of before it: the next start makes the ring, and the first row.
+    if ring_path(settings.keys_dir, "audit").exists():
+        _journal(settings, machine).note(rows, Entry(event=Event.BACKUP_RESTORED, detail=f"epoch {epoch}"), None)
 
 
 def _journal(settings: Settings, machine: Machine) -> Journal:
