@@ -34,6 +34,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.WriteTransport", transport)
         self.send = self._transport.write
         self.close = self._transport.close
+        self.is_closing = self._transport.is_closing
 
     def data_received(self, data: bytes) -> None:
         """Hand over an answer as soon as it is whole."""

@@ -91,6 +91,9 @@ class OpenLoop:
 
     async def _send_due(self) -> None:
         while self._due:
+            while self._idle and self._idle[0].is_closing():  # idle too long: the server has hung up
+                self._idle.popleft()
+                self._open -= 1
             if not self._idle:
                 if self._open >= self._most:
                     return
