@@ -59,10 +59,6 @@ class Event(enum.StrEnum):
     SESSIONS_ENDED = "sessions.ended"
     """As many sessions of a user as `detail` says were ended at once, mostly by the change written beside it."""
 
-    ROLE_CREATED = "role.created"
-    ROLE_CHANGED = "role.changed"
-    ROLE_DELETED = "role.deleted"
-
     KEY_ACTIVATED = "key.activated"
     """A ring was rotated; `detail` names the ring and its new key."""
     KEY_RETIRED = "key.retired"
