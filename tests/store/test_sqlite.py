@@ -42,6 +42,10 @@ def numbers(rows: Rows) -> list[int]:
     return [row[0] for row in rows.all(ALL)]
 
 
+def size(path: Path) -> int:
+    return path.stat().st_size
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "folder" / "test.db"
@@ -89,6 +93,17 @@ async def test_a_unit_is_durable_when_it_is_answered(work: SqliteWork, path: Pat
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("SELECT n FROM t").fetchall() == [(1,)]
     assert await work.read(numbers) == [1]
+
+
+async def test_the_log_is_copied_into_the_database_beside_the_writer(work: SqliteWork, path: Path) -> None:
+    # Otherwise one commit in some hundreds does it all, and whoever waits behind it waits for the disk.
+    fresh = size(path)
+    await work(added(1))
+    for _ in range(PATIENCE * 20):
+        if size(path) > fresh:
+            break
+        await asyncio.sleep(0.05)
+    assert size(path) > fresh
 
 
 async def test_units_that_wait_share_one_transaction(work: SqliteWork, path: Path) -> None:

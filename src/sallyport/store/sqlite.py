@@ -9,10 +9,10 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Final, TypeVar
 
 from sallyport.kernel.meters import Histogram, Meter, Tally
@@ -22,6 +22,7 @@ from sallyport.store.work import Row, Sql, StorageUnavailableError, Unit, Value
 T = TypeVar("T")
 
 _LONGEST_WAIT_MS: Final = 1_000
+_SECONDS_BETWEEN_CHECKPOINTS: Final = 1.0
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 # 16,000 pages are 64 MiB of log: rarer checkpoints took the p99 of a commit from 8 ms to under 3.
 WRITER_PRAGMAS: Final = (
@@ -82,6 +83,7 @@ class SqliteWork:
     """Runs units of work on one SQLite file."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._presence = Presence(path)
         try:
             self._writer = _connect(path, WRITER_PRAGMAS)
@@ -100,6 +102,10 @@ class SqliteWork:
         self._groups: SimpleQueue[tuple[list[_Waiting], Callable[[], object]] | None] = SimpleQueue()
         self._thread = Thread(target=self._write_groups, name="sqlite-writer", daemon=True)
         self._thread.start()
+        self._written = False
+        self._closing = Event()
+        self._checkpointer = Thread(target=self._checkpoint, name="sqlite-checkpointer", daemon=True)
+        self._checkpointer.start()
 
     async def __call__(self, unit: Unit[T]) -> T:
         """Run a unit that writes, and return its outcome once it is durable."""
@@ -130,7 +136,9 @@ class SqliteWork:
         if last:
             self._groups.put((last, lambda: None))
         self._groups.put(None)
+        self._closing.set()
         self._thread.join()
+        self._checkpointer.join()
         for waiting in last:
             waiting.answer()
         self._writer.close()
@@ -157,12 +165,22 @@ class SqliteWork:
             begun = time.perf_counter()
             try:
                 _run_group(self._writer, rows, group)
+                self._written = True
                 self._sizes.observe(len(group))
                 self._seconds.observe(time.perf_counter() - begun)
             except sqlite3.Error as fault:
                 self._failures.count()
                 _fail_group(self._writer, group, fault)
             done()
+
+    def _checkpoint(self) -> None:
+        """Copy the log into the database beside the writer: a commit that has to do it all makes others wait for it."""
+        with closing(sqlite3.connect(self._path, isolation_level=None, timeout=0)) as connection:
+            while not self._closing.wait(_SECONDS_BETWEEN_CHECKPOINTS):
+                if self._written:
+                    self._written = False
+                    with suppress(sqlite3.Error):  # the writer's own checkpoint comes later, and says what is wrong
+                        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _run_group(connection: sqlite3.Connection, rows: SqliteRows, group: list[_Waiting]) -> None:
