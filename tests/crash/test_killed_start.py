@@ -13,6 +13,7 @@ import pytest
 from alembic.command import upgrade
 
 from sallyport.store import schema
+from sallyport.store.database import SqliteFile
 from tests.server import environment
 
 DYING = Path(__file__).parent / "dying.py"
@@ -60,7 +61,7 @@ def test_the_next_start_ends_what_a_killed_one_began(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("last", [20, 26, 32])
 def test_a_killed_migration_leaves_the_schema_as_it_was(tmp_path: Path, last: int) -> None:
-    upgrade(schema.alembic_config(tmp_path / "sallyport.db"), "0001")
+    upgrade(schema.alembic_config(SqliteFile(tmp_path / "sallyport.db")), "0001")
     before = shape(tmp_path)
     assert start(tmp_path, last) == 0
     assert shape(tmp_path) == before

@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from sallyport.store.sqlite import SqliteWork
-from sallyport.store.work import Sql, Unit
+from sallyport.store.work import Runner, Sql, Unit
 from tests.world import Person, World
 
 T = TypeVar("T")
@@ -23,7 +22,7 @@ SPENDING = frozenset({"last_step", "spent_at", "last_used_at"})
 class InterruptedWork:
     """Runs units of work, and lets something happen before the one of a number."""
 
-    def __init__(self, work: SqliteWork) -> None:
+    def __init__(self, work: Runner) -> None:
         self._work = work
         self._left = 0
         self._happening: Happening | None = None

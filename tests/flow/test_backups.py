@@ -16,6 +16,7 @@ from sallyport.kernel.ids import system_randomness
 from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.settings import Settings, load
 from sallyport.store import files, schema
+from sallyport.store.database import SqliteFile
 from sallyport.store.work import Sql, StorageUnavailableError
 from sallyport.wiring import Machine
 from sallyport.wiring.host import restore
@@ -347,7 +348,7 @@ def upgraded_to(revision: str, path: Path) -> None:
     from alembic.command import upgrade  # noqa: PLC0415  # for this test alone
 
     path.touch()
-    upgrade(schema.alembic_config(path), revision)
+    upgrade(schema.alembic_config(SqliteFile(path)), revision)
 
 
 async def test_a_file_that_is_no_backup_is_refused(tmp_path: Path, clock: TurnedClock, start: Start) -> None:
@@ -356,7 +357,7 @@ async def test_a_file_that_is_no_backup_is_refused(tmp_path: Path, clock: Turned
     assert "there is no file" in reason(put_back(tmp_path, clock, "keys"))
     (tmp_path / "empty.db").touch()
     assert "no Sallyport database" in reason(put_back(tmp_path, clock, "empty.db"))
-    schema.migrate(tmp_path / "unused.db")
+    schema.migrate(SqliteFile(tmp_path / "unused.db"))
     assert "never started" in reason(put_back(tmp_path, clock, "unused.db"))
     (tmp_path / "text.db").write_text("no database at all" * 100)
     with pytest.raises(StorageUnavailableError, match="not a database"):

@@ -19,6 +19,7 @@ from sallyport.doctor.timesource import seconds_ahead
 from sallyport.kernel.clock import DAY, SECOND, SystemClock
 from sallyport.settings import Settings, load
 from sallyport.store import schema
+from sallyport.store.database import SqliteFile
 from sallyport.store.sqlite import SqliteWork
 from sallyport.wiring.host import key_faults
 from tests.conftest import MakeWorld
@@ -122,7 +123,7 @@ async def test_an_older_schema_can_be_looked_at(stopped: Path) -> None:
     old = stopped / "old"
     old.mkdir()
     (old / "sallyport.db").touch()
-    upgrade(schema.alembic_config(old / "sallyport.db"), "0001")
+    upgrade(schema.alembic_config(SqliteFile(old / "sallyport.db")), "0001")
     seen = database_in(old)
     assert (seen.version, seen.started, seen.epoch) == ("0001", False, 0)
     with closing(sqlite3.connect(old / "sallyport.db", isolation_level=None)) as connection:
@@ -131,7 +132,7 @@ async def test_an_older_schema_can_be_looked_at(stopped: Path) -> None:
 
 
 async def test_a_database_before_its_first_start_is_not_started(tmp_path: Path) -> None:
-    schema.migrate(tmp_path / "sallyport.db")
+    schema.migrate(SqliteFile(tmp_path / "sallyport.db"))
     assert not database_in(tmp_path).started
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import httpx2
 import pytest
 
-from sallyport.store.sqlite import SqliteWork
+from sallyport.store.work import Runner
 from sallyport.users import store as users
 from tests.flow.conftest import MakeStage
 from tests.flow.stage import InterruptedWork, Stage
@@ -553,7 +553,7 @@ async def test_two_nodes_that_start_at_once_make_one_admin(tmp_path: Path, befor
     slow, quick = service_in(tmp_path, clock), service_in(tmp_path, clock)
     try:
         work = InterruptedWork(slow.work)
-        slow.work = cast("SqliteWork", work)
+        slow.work = cast("Runner", work)
         work.before(before, quick.first_start)
         assert await slow.first_start() is None
         assert work.has_happened

@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 import sallyport
 from sallyport.store import schema
+from sallyport.store.database import SqliteFile
 from sallyport.store.tables import metadata
 from sallyport.store.work import Sql
 
@@ -44,7 +45,7 @@ SORTED_BY_HAND = {
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("schema") / "test.db"
-    schema.migrate(path)
+    schema.migrate(SqliteFile(path))
     return path
 
 
@@ -67,7 +68,7 @@ def plan(database: Path, sql: Sql) -> list[str]:
 
 
 def test_the_head_is_the_one_of_the_migrations() -> None:
-    script = ScriptDirectory.from_config(schema.alembic_config(Path("unused.db")))
+    script = ScriptDirectory.from_config(schema.alembic_config(SqliteFile(Path("unused.db"))))
     assert script.get_heads() == [schema.HEAD]
 
 
@@ -89,7 +90,7 @@ def test_migrations_make_the_indexes_of_today(database: Path) -> None:
 
 def test_a_migrated_database_is_left_alone(database: Path) -> None:
     before = database.read_bytes()
-    schema.migrate(database)
+    schema.migrate(SqliteFile(database))
     assert database.read_bytes() == before
 
 

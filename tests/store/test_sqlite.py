@@ -17,6 +17,7 @@ from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.sessions.signing import SigningKeysRefusedError
 from sallyport.settings import load
 from sallyport.store import schema
+from sallyport.store.database import SqliteFile
 from sallyport.store.sqlite import SqliteWork
 from sallyport.store.work import Rows, Sql, StorageUnavailableError
 from sallyport.wiring import build
@@ -236,7 +237,7 @@ def test_a_missing_value_of_a_statement_is_a_fault() -> None:
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     path.write_text("this is a letter to my aunt, and longer than the header of a database" * 20)
-    for opens in (SqliteWork, schema.migrate):
+    for opens in (SqliteWork, lambda path: schema.migrate(SqliteFile(path))):
         with pytest.raises(StorageUnavailableError, match=f"{path}.*not a database"):
             opens(path)
 

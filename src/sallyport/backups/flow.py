@@ -21,8 +21,8 @@ from sallyport.kernel.clock import Clock
 from sallyport.kernel.durable import give_to_owner_of, sync
 from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.store import files, schema
+from sallyport.store.database import SqliteFile, scalar
 from sallyport.store.presence import InUseError, alone_at
-from sallyport.store.sqlite import scalar
 from sallyport.store.work import Rows, StorageUnavailableError
 
 Doubts = Callable[[Path], list[str]]
@@ -69,7 +69,7 @@ class TakeBackup:
 
         Raises `StorageUnavailableError` where the database can't be read or the copy can't be written.
         """
-        version = scalar(self._database, schema.VERSION)
+        version = scalar(SqliteFile(self._database), schema.VERSION)
         if version is None:
             return Refusal(f"there is no Sallyport database at {self._database}")
         if target.exists():
@@ -126,11 +126,11 @@ class Restore:
             return Refusal(str(fault))
 
     def _restored(self, backup: Path, copy: Path) -> Restored | Refusal:
-        version = scalar(backup, schema.VERSION)
+        version = scalar(SqliteFile(backup), schema.VERSION)
         if reason := schema_fault(version, schema.HEAD):
             return Refusal(f"{backup} can't be restored: {reason}")
         files.copy(backup, copy)
-        schema.migrate(copy)
+        schema.migrate(SqliteFile(copy))
         if not files.look(copy, store.was_started):
             return Refusal(f"{backup} can't be restored: its service was never started")
         if doubts := self._doubts(copy):

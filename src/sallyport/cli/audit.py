@@ -22,7 +22,7 @@ from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, read_ring
 from sallyport.kernel.text import UnfitError
 from sallyport.settings import Settings, SettingsRefusedError, load
 from sallyport.store import schema
-from sallyport.store.sqlite import SqliteWork, scalar
+from sallyport.store.database import database_at
 from sallyport.store.work import StorageUnavailableError
 
 WHOLE: Final = 0
@@ -93,13 +93,13 @@ def _open(settings: Settings) -> _Desk:
 
     Raises `StorageUnavailableError` or `KeysRefusedError`, each with what to do.
     """
-    path = settings.database_path
-    if (found := scalar(path, schema.VERSION)) != schema.HEAD:
+    database = database_at(settings.database_url)
+    if (found := schema.version_of(database)) != schema.HEAD:
         what = f"has the schema {found}, and this release knows {schema.HEAD}" if found else "is no database of ours"
-        message = f"{path} {what}: name the right one, or start the service once"
+        message = f"{database.name} {what}: name the right one, or start the service once"
         raise StorageUnavailableError(message)
     ring = read_ring(settings.keys_dir, RingPlan(name="audit", draw=bytes))
-    keys, work = AuditKeys(ring), SqliteWork(path)
+    keys, work = AuditKeys(ring), database.work()
     checkpoint = CheckpointFile(settings.keys_dir, keys)
     return _Desk(
         verify=VerifyAudit(work=work, keys=keys, checkpoint=checkpoint), read=ReadAudit(work), close=work.close

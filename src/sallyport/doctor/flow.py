@@ -18,8 +18,9 @@ from sallyport.kernel.clock import SECOND, Clock
 from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.settings import FILE, Settings
 from sallyport.store import files, schema
+from sallyport.store.database import SqliteFile, scalar
 from sallyport.store.presence import is_in_use
-from sallyport.store.sqlite import WRITER_PRAGMAS, scalar
+from sallyport.store.sqlite import WRITER_PRAGMAS
 from sallyport.store.work import StorageUnavailableError
 
 CHECKS: Final = (*host.CHECKS, *network.CHECKS, *policy.CHECKS)
@@ -63,13 +64,13 @@ class Doctor:
     def _seen_database(self) -> DatabaseSeen | str:
         path = self._database
         try:
-            version = scalar(path, schema.VERSION)
+            version = scalar(SqliteFile(path), schema.VERSION)
             if version is None:
                 return f"there is none at {path}"
             files.check(path, quick=True)
             mode = files.journal_mode(path)
             if version < store.FIRST_SCHEMA_WITH_EPOCH:
-                epoch = 0 if scalar(path, store.WAS_STARTED) else None
+                epoch = 0 if scalar(SqliteFile(path), store.WAS_STARTED) else None
             else:
                 epoch = files.look(path, store.epoch)
             trusted = files.look(path, lambda rows: store.trusted(rows, self._settings.policy))

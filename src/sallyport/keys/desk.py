@@ -14,7 +14,7 @@ from sallyport.keys.flow.rings import Rings, Sleep, Tell
 from sallyport.keys.flow.rotate import Move, Rotate, Rotated
 from sallyport.keys.start import key_faults
 from sallyport.store import schema
-from sallyport.store.sqlite import SqliteWork
+from sallyport.store.database import Database
 from sallyport.store.work import StorageUnavailableError
 
 
@@ -24,7 +24,7 @@ class KeyDesk:
     def __init__(
         self,
         *,
-        path: Path,
+        database: Database,
         directory: Path,
         plans: list[RingPlan],
         clock: Clock,
@@ -38,12 +38,12 @@ class KeyDesk:
         Raises `KeysRefusedError` where keys and database do not fit each other, `StorageUnavailableError` where there
         is no database, or one of another release.
         """
-        if schema.version_of(path) != schema.HEAD:
-            message = f"{path} has no schema {schema.HEAD}: start the service of this release on it first"
+        if schema.version_of(database) != schema.HEAD:
+            message = f"{database.name} has no schema {schema.HEAD}: start the service of this release on it first"
             raise StorageUnavailableError(message)
-        if faults := key_faults(path, directory, plans, randomness):
+        if faults := key_faults(database, directory, plans, randomness):
             raise KeysRefusedError("\n".join(faults))
-        self._work = work = SqliteWork(path)
+        self._work = work = database.work()
         self.rings = Rings(directory=directory, plans=plans, work=work, clock=clock, randomness=randomness)
         self._journal = journal()
         self._reseal = Reseal(rings=self.rings, work=work, sleep=sleep, tell=tell)

@@ -9,7 +9,7 @@ from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, look_over, ope
 from sallyport.kernel.livering import LiveRing
 from sallyport.kernel.vault import Ring, Vault
 from sallyport.keys import store
-from sallyport.store.sqlite import ask
+from sallyport.store.database import Database
 from sallyport.store.work import Rows, StorageUnavailableError
 
 
@@ -30,14 +30,14 @@ class Named:
 
 
 def open_keys(
-    path: Path, directory: Path, plans: list[RingPlan], randomness: Randomness, now: int
+    database: Database, directory: Path, plans: list[RingPlan], randomness: Randomness, now: int
 ) -> Mapping[str, LiveRing]:
     """Open every ring, making the missing ones beside a new database.
 
     Raises `KeysRefusedError` or `StorageUnavailableError` with every fault in one message.
     """
     # First the database, then the files: a key that a rotation adds between the two is in the files before any row.
-    named = ask(path, _named, Named())
+    named = database.ask(_named, Named())
     plans = named.fitting(plans)
     if faults := _faults(named, directory, plans, randomness):
         raise KeysRefusedError("\n".join(faults))
@@ -45,10 +45,10 @@ def open_keys(
     return {plan.name: LiveRing(directory, plan, rings[plan.name]) for plan in plans}
 
 
-def key_faults(path: Path, directory: Path, plans: list[RingPlan], randomness: Randomness) -> list[str]:
+def key_faults(database: Database, directory: Path, plans: list[RingPlan], randomness: Randomness) -> list[str]:
     """Return all that is wrong with database and keys; makes and changes nothing."""
     try:
-        named = ask(path, _named, Named())
+        named = database.ask(_named, Named())
     except StorageUnavailableError as fault:
         return [str(fault), *look_over(directory, plans, used_database=False)[1]]
     return _faults(named, directory, named.fitting(plans), randomness)

@@ -177,10 +177,11 @@ class SqliteWork:
         """Copy the log into the database beside the writer: a commit that has to do it all makes others wait for it."""
         with closing(sqlite3.connect(self._path, isolation_level=None, timeout=0)) as connection:
             while not self._closing.wait(_SECONDS_BETWEEN_CHECKPOINTS):
-                if self._written:
-                    self._written = False
-                    with suppress(sqlite3.Error):  # the writer's own checkpoint comes later, and says what is wrong
-                        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                if not self._written:
+                    continue
+                self._written = False
+                with suppress(sqlite3.Error):  # the writer's own checkpoint comes later, and says what is wrong
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _run_group(connection: sqlite3.Connection, rows: SqliteRows, group: list[_Waiting]) -> None:
@@ -238,26 +239,3 @@ def create_file(path: Path) -> None:
     except OSError as fault:
         message = f"can't open the database {path}: {fault.strerror}"
         raise StorageUnavailableError(message) from fault
-
-
-def ask(path: Path, unit: Unit[T], otherwise: T) -> T:
-    """Run a unit that only reads on a database file at start, before there is a runner.
-
-    Returns `otherwise` where there is no file or no such table yet. Raises `StorageUnavailableError`.
-    """
-    if not path.exists():
-        return otherwise
-    try:
-        with closing(sqlite3.connect(path)) as connection:
-            return unit(SqliteRows(connection))
-    except sqlite3.DatabaseError as fault:
-        if "no such table" in str(fault):
-            return otherwise
-        message = f"can't open the database {path}: {fault}"
-        raise StorageUnavailableError(message) from fault
-
-
-def scalar(path: Path, sql: Sql) -> Any:  # noqa: ANN401  # one value of whatever type the question has
-    """Ask a database file one question at start; None where there is no answer. Raises `StorageUnavailableError`."""
-    row = ask(path, lambda rows: rows.one(sql), None)
-    return row[0] if row else None

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from sallyport.kernel.meters import Meter
+
 T = TypeVar("T")
 Value = str | bytes | int | bool | None
 Row = tuple[Any, ...]
@@ -64,4 +66,14 @@ class Work(Protocol):
 
     async def read(self, unit: Unit[T]) -> T:
         """Run a unit that only reads what is committed. Raises `StorageUnavailableError`."""
+        ...
+
+
+class Runner(Work, Protocol):
+    """What runs units of work in a process, as long as it lives."""
+
+    meters: tuple[Meter, ...]
+
+    def close(self) -> None:
+        """Commit what waits, and let the database go. Units that come later are refused."""
         ...

@@ -15,7 +15,8 @@ from sallyport.keys import start
 from sallyport.keys.desk import KeyDesk
 from sallyport.keys.flow.rings import Sleep, Tell
 from sallyport.keys.plans import ring_plans
-from sallyport.settings import Settings, path_of
+from sallyport.settings import Settings
+from sallyport.store.database import SqliteFile, database_at
 from sallyport.store.work import Rows
 from sallyport.wiring.service import Machine
 
@@ -25,7 +26,7 @@ def faults_of_keys(understood: Mapping[str, Any]) -> list[str]:
     if not understood.keys() >= {"database_url", "keys_dir", "signing_algorithm"}:
         return []
     plans = ring_plans(understood["signing_algorithm"], system_randomness)
-    return start.key_faults(path_of(understood["database_url"]), understood["keys_dir"], plans, system_randomness)
+    return start.key_faults(database_at(understood["database_url"]), understood["keys_dir"], plans, system_randomness)
 
 
 def key_faults(settings: Settings) -> list[str]:
@@ -33,7 +34,7 @@ def key_faults(settings: Settings) -> list[str]:
     if not settings.keys_dir.is_dir():
         return [f"there is no key directory {settings.keys_dir}"]
     plans = ring_plans(settings.signing_algorithm, system_randomness)
-    return start.key_faults(settings.database_path, settings.keys_dir, plans, system_randomness)
+    return start.key_faults(database_at(settings.database_url), settings.keys_dir, plans, system_randomness)
 
 
 def key_desk(settings: Settings, sleep: Sleep, tell: Tell, machine: Machine | None = None) -> KeyDesk:
@@ -43,7 +44,7 @@ def key_desk(settings: Settings, sleep: Sleep, tell: Tell, machine: Machine | No
     """
     machine = machine or Machine()
     return KeyDesk(
-        path=settings.database_path,
+        database=database_at(settings.database_url),
         directory=settings.keys_dir,
         plans=ring_plans(settings.signing_algorithm, machine.randomness),
         clock=machine.clock,
@@ -61,7 +62,7 @@ def restore(settings: Settings, machine: Machine | None = None) -> Restore:
     return Restore(
         database=settings.database_path,
         keys=settings.keys_dir,
-        doubts=lambda path: start.key_faults(path, settings.keys_dir, plans, machine.randomness),
+        doubts=lambda path: start.key_faults(SqliteFile(path), settings.keys_dir, plans, machine.randomness),
         note=lambda rows, epoch: _note_restored(settings, machine, rows, epoch),
         let_go=lambda ending: set_aside(settings.keys_dir / "audit.checkpoint", ending),
         clock=machine.clock,

@@ -44,7 +44,7 @@ from sallyport.sessions.rules import Limits
 from sallyport.sessions.signing import SigningKeys
 from sallyport.settings import Settings
 from sallyport.store import schema
-from sallyport.store.sqlite import SqliteWork, scalar
+from sallyport.store.database import Database, database_at, scalar
 from sallyport.throttle.flow.known_clients import KnownClients, SweepThrottles
 from sallyport.throttle.flow.throttle import Throttle
 from sallyport.wiring import routes
@@ -64,13 +64,13 @@ class Machine:
 class Service:
     """The running service: every use case wired to its stores and to the routes."""
 
-    def __init__(self, settings: Settings, rings: Mapping[str, LiveRing], machine: Machine) -> None:
+    def __init__(self, settings: Settings, database: Database, rings: Mapping[str, LiveRing], machine: Machine) -> None:
         self.settings = settings
         self.rings = rings
         self.clock = machine.clock
         self.randomness = machine.randomness
         self.ids = Ids(machine.clock, machine.randomness)
-        self.work = SqliteWork(settings.database_path)
+        self.work = database.work()
         self.pool = HashPool()
         self.vault = Vault(rings["sealing"], rings["pepper"], machine.randomness)
         self.meters = Meters(*of_queue(self.pool), *self.work.meters, self.vault.unopened)
@@ -185,12 +185,12 @@ def build(settings: Settings, machine: Machine | None = None) -> Service:
     Raises `StorageUnavailableError` or `KeysRefusedError`, with every reason and what to do.
     """
     machine = machine or Machine()
-    path, plans = settings.database_path, ring_plans(settings.signing_algorithm, machine.randomness)
-    rings = open_keys(path, settings.keys_dir, plans, machine.randomness, machine.clock.now())
-    schema.migrate(path)
-    if (epoch := scalar(path, backups_store.EPOCH)) is not None:
+    database, plans = database_at(settings.database_url), ring_plans(settings.signing_algorithm, machine.randomness)
+    rings = open_keys(database, settings.keys_dir, plans, machine.randomness, machine.clock.now())
+    schema.migrate(database)
+    if (epoch := scalar(database, backups_store.EPOCH)) is not None:
         epochs.keep(settings.keys_dir, epoch)
-    return Service(settings, rings, machine)
+    return Service(settings, database, rings, machine)
 
 
 def _common_passwords() -> frozenset[str]:

@@ -7,7 +7,7 @@ to: without the two lines below, a process that is killed half-way leaves half a
 from typing import Any
 
 from alembic import context
-from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from sallyport.store.tables import metadata
@@ -21,8 +21,7 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-url = URL.create("sqlite", database=context.config.attributes["path"])
-engine = create_engine(url, poolclass=NullPool)
+engine = create_engine(context.config.attributes["url"], poolclass=NullPool)
 event.listen(engine, "connect", _leave_transactions_to_us)
 event.listen(engine, "begin", _begin)
 with engine.connect() as connection:
