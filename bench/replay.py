@@ -69,6 +69,14 @@ class _Kept:
         self._asked.append(Statement("change", sql, values))
         return self._rows.change(sql, **values)
 
+    def post(self, sql: Sql, **values: Value) -> None:
+        self._asked.append(Statement("post", sql, values))
+        self._rows.post(sql, **values)
+
+    def alone(self, *keys: str) -> None:
+        """Nothing to replay: a bare loop keeps nobody apart."""
+        self._rows.alone(*keys)
+
 
 def units_for(script: Script, swapped: Mapping[Value, Value], ids: Ids) -> list[Unit[None]]:
     """Return the units of a script with the values of another person.
@@ -90,7 +98,12 @@ def units_for(script: Script, swapped: Mapping[Value, Value], ids: Ids) -> list[
 
 def _unit(calls: list[tuple[str, Sql, dict[str, Value]]]) -> Unit[None]:
     def unit(rows: Rows) -> None:
-        methods: dict[str, Callable[..., Any]] = {"one": rows.one, "all": rows.all, "change": rows.change}
+        methods: dict[str, Callable[..., Any]] = {
+            "one": rows.one,
+            "all": rows.all,
+            "change": rows.change,
+            "post": rows.post,
+        }
         for method, sql, values in calls:
             methods[method](sql, **values)
 

@@ -31,6 +31,7 @@ POSITIONAL = {
     "sallyport.login.rules.Identifier": "a kind and its key",
     "sallyport.login.rules.Credentials": "identifier and value, as they stand in the header",
     "sallyport.sessions.signing.SigningKey": "made in one place, beside its fields",
+    "sallyport.store.database.SqliteFile": "a path with another name",
     "sallyport.users.rules.Name": "shown and key",
     "sallyport.users.rules.Email": "shown and key",
     "sallyport.users.http.Wanted": "a body, and what was read from it",
@@ -73,6 +74,11 @@ REVEALS = {
     "sallyport.sessions.flow.refresh.Refresh._successor": "derives the next refresh token",
     "sallyport.sessions.signing._loaded": "loads the private keys",
     "sallyport.settings._together": "measures the admin's password",
+    "sallyport.settings.path_of": "reads the path in the URL of a database",
+    "sallyport.store.database.database_at": "reads which engine the URL of a database names",
+    "sallyport.store.postgres.server.PostgresServer._connect": "connects with the password in the URL",
+    "sallyport.store.postgres.server.PostgresServer._told": "reads host and name of the URL",
+    "sallyport.store.postgres.server.PostgresServer.engine": "connects with the password in the URL",
 }
 
 TOKENS_GIVEN_BY = {

@@ -203,7 +203,7 @@ async def test_the_issuer_name_is_shown_in_the_app(make_world: MakeWorld) -> Non
 
 
 WRONG = [
-    ("DATABASE_URL", "postgresql://localhost/x"),
+    ("DATABASE_URL", "mysql://localhost/x"),
     ("DATABASE_URL", "sqlite://"),
     ("DATABASE_URL", "sqlite:///:memory:"),
     ("PUBLIC_URL", "accounts.example.org"),
@@ -252,7 +252,7 @@ def test_flags_win_over_the_environment_and_that_over_the_file_and_that_over_def
 
 def test_the_defaults_are_the_documented_ones(tmp_path: Any) -> None:
     read = load({}, {}, tmp_path)
-    assert (read.database_url, str(read.keys_dir)) == ("sqlite:///./data/sallyport.db", "data/keys")
+    assert (read.database_url.reveal(), str(read.keys_dir)) == ("sqlite:///./data/sallyport.db", "data/keys")
     assert (read.public_url, read.issuer_name, read.registration) == ("http://127.0.0.1:8080", "Sallyport", "open")
     assert (read.password_min_length, read.profile, read.require_mfa) == (15, "standard", "none")
     assert (read.backup_code_login, read.throttle, read.trusted_roles) == (False, True, ("admin",))

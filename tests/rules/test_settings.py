@@ -47,10 +47,10 @@ def test_without_a_word_the_defaults_of_the_contract_hold(tmp_path: Path) -> Non
         ("PORT", "٨", "a whole number from 0 to 65535 is wanted"),
         ("PORT", "9" * 5_000, ""),
         ("WORKERS", "0", "a whole number from 1 to 64 is wanted"),
-        ("DATABASE_URL", "postgresql://db/sallyport", "PostgreSQL is not built yet"),
-        ("DATABASE_URL", "sqlite://", "a URL of a file like sqlite:///./data/sallyport.db is wanted"),
-        ("DATABASE_URL", "sqlite:///:memory:", "a URL of a file like"),
-        ("DATABASE_URL", "mysql://db", "a URL of a file like"),
+        ("DATABASE_URL", "postgresql://", "or postgresql://user:password@host/name is wanted"),
+        ("DATABASE_URL", "sqlite://", "a URL like sqlite:///./data/sallyport.db"),
+        ("DATABASE_URL", "sqlite:///:memory:", "a URL like"),
+        ("DATABASE_URL", "mysql://db", "a URL like"),
         ("PUBLIC_URL", "accounts.example.org", "a URL like https://accounts.example.org is wanted"),
         ("PUBLIC_URL", "ftp://example.org", "a URL like"),
         ("PUBLIC_URL", "https://example.org/?a=b", "a URL like"),
@@ -196,7 +196,7 @@ def test_the_table_names_every_setting_once() -> None:
     lines = table().splitlines()[2:]
     named = [line.split("`")[1] for line in lines]
     assert named == [f"SALLYPORT_{name.upper()}" for name in Settings.__dataclass_fields__]
-    assert sum("_FILE" in line for line in lines) == 1
+    assert sum("_FILE" in line for line in lines) == 2
 
 
 def test_settings_are_frozen(tmp_path: Path) -> None:

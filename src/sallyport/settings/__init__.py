@@ -31,6 +31,10 @@ class SettingsRefusedError(Exception):
         """Those settings that are no fault by themselves, by name."""
 
 
+class NoFileError(Exception):
+    """What works on files was asked of a database that is a server."""
+
+
 def _setting(default: str, parse: Callable[[str], Any], meaning: str, *, secret: bool = False) -> Any:  # noqa: ANN401  # fills a field of any type
     return field(metadata={"default": default, "parse": parse, "meaning": meaning, "secret": secret})
 
@@ -45,7 +49,12 @@ class Settings:
     host: str = _setting("127.0.0.1", str, "address to listen on")
     port: int = _setting("8080", parsers.whole(0, _HIGHEST_PORT), "port to listen on")
     workers: int = _setting("1", parsers.whole(1, _MOST_WORKERS), "processes")
-    database_url: str = _setting("sqlite:///./data/sallyport.db", parsers.database, "the database")
+    database_url: Hidden[str] = _setting(
+        "sqlite:///./data/sallyport.db",
+        parsers.database,
+        "the database: a file of SQLite, or `postgresql://user:password@host/name` as libpq reads it",
+        secret=True,
+    )
     keys_dir: Path = _setting("./data/keys", Path, "key ring; made at first start, readable by its owner alone")
     public_url: str = _setting("http://127.0.0.1:8080", parsers.url, "issuer of tokens, base of links")
     audience: str = _setting("", str, "`aud` of tokens; the public URL where it is empty")
@@ -108,7 +117,7 @@ class Settings:
 
     @property
     def database_path(self) -> Path:
-        """The file of the SQLite database."""
+        """The file of the SQLite database. Raises `NoFileError` where the database is a server."""
         return path_of(self.database_url)
 
     @property
@@ -122,9 +131,12 @@ class Settings:
         )
 
 
-def path_of(database_url: str) -> Path:
-    """Return the file that the URL of a SQLite database names."""
-    return Path(database_url.removeprefix("sqlite:///"))
+def path_of(database_url: Hidden[str]) -> Path:
+    """Return the file that the URL of a SQLite database names. Raises `NoFileError` for another one."""
+    kind, found, path = database_url.reveal().partition("sqlite:///")
+    if kind or not found:
+        raise NoFileError("this works on a database file of SQLite, and the database is a PostgreSQL server")
+    return Path(path)
 
 
 def load(flags: Mapping[str, str], environ: Mapping[str, str], directory: Path) -> Settings:

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from sallyport.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from sallyport.kernel.hidden import Hidden
 
 _UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
@@ -69,15 +70,17 @@ def url_or_none(text: str) -> str:
     return url(text) if text else ""
 
 
-def database(text: str) -> str:
-    """Read the URL of a database. Raises `ValueError`."""
-    if text.startswith(("postgresql:", "postgres:")):
-        message = "PostgreSQL is not built yet: use sqlite:///./data/sallyport.db"
+def database(text: str) -> Hidden[str]:
+    """Read the URL of a database, which may have a password in it. Raises `ValueError`, which never tells it."""
+    is_server = text.startswith(("postgresql://", "postgres://")) and len(text.partition("://")[2]) > 1
+    is_file = text.startswith("sqlite:///") and text.removeprefix("sqlite:///") not in {"", ":memory:"}
+    if not is_server and not is_file:
+        message = (
+            "a URL like sqlite:///./data/sallyport.db (four slashes for an absolute path) "
+            "or postgresql://user:password@host/name is wanted"
+        )
         raise ValueError(message)
-    if not text.startswith("sqlite:///") or text.removeprefix("sqlite:///") in {"", ":memory:"}:
-        message = "a URL of a file like sqlite:///./data/sallyport.db is wanted (four slashes for an absolute path)"
-        raise ValueError(message)
-    return text
+    return Hidden(text)
 
 
 def mail(text: str) -> str:

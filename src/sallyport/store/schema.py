@@ -53,5 +53,5 @@ def alembic_config(database: Database):  # type: ignore[no-untyped-def]  # noqa:
 
     config = Config()
     config.set_main_option("script_location", str(files("sallyport.store") / "migrations"))
-    config.attributes["url"] = database.alembic_url
+    config.attributes["database"] = database
     return config

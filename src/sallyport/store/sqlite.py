@@ -57,6 +57,13 @@ class SqliteRows:
         """Run a write and return how many rows it met."""
         return self._execute(sql.positional, sql.values(values)).rowcount
 
+    def post(self, sql: Sql, **values: Value) -> None:
+        """Run a write."""
+        self._execute(sql.positional, sql.values(values))
+
+    def alone(self, *keys: str) -> None:
+        """Do nothing: a unit that writes is alone in the file."""
+
 
 class _Waiting:
     """A unit of work in the queue, and later its outcome."""

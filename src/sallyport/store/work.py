@@ -23,16 +23,24 @@ class StorageUnavailableError(Exception):
 class Sql:
     """One statement with named parameters, translated once to what the driver wants."""
 
-    __slots__ = ("names", "positional", "text")
+    __slots__ = ("distinct", "names", "numbered", "positional", "text", "writes")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.names = tuple(_NAME.findall(text))
         self.positional = _NAME.sub("?", text)
+        self.distinct = tuple(dict.fromkeys(self.names))
+        self.numbered = _NAME.sub(lambda found: f"${self.distinct.index(found[1]) + 1}", text)
+        """As PostgreSQL wants it: one number for each name, however often it stands there."""
+        self.writes = not text.lstrip().upper().startswith("SELECT")
 
     def values(self, given: dict[str, Value]) -> tuple[Value, ...]:
         """Put named values into the order of the statement. Raises `KeyError` for a missing one."""
         return tuple([given[name] for name in self.names])
+
+    def each(self, given: dict[str, Value]) -> tuple[Value, ...]:
+        """Put named values into the order of their numbers. Raises `KeyError` for a missing one."""
+        return tuple([given[name] for name in self.distinct])
 
 
 class Rows(Protocol):
@@ -50,12 +58,28 @@ class Rows(Protocol):
         """Run a write and return how many rows it met: the answer of a single-use claim."""
         ...
 
+    def post(self, sql: Sql, **values: Value) -> None:
+        """Run a write whose outcome nobody asks for. It may travel with what comes next."""
+        ...
+
+    def alone(self, *keys: str) -> None:
+        """Wait until no other unit, on any node, has one of these keys; they are given back at the end of the unit.
+
+        For a unit that reads, judges and then writes. All its keys at once, and before its first write: two units that
+        take theirs one after the other wait for each other. SQLite runs one writing unit at a time anyway.
+        """
+        ...
+
 
 Unit = Callable[[Rows], T]
 
 
 class Work(Protocol):
-    """Runs units of work."""
+    """Runs units of work.
+
+    A unit that another one was in the way of is run again, on engines that run several at a time: it changes rows, and
+    nothing else that must not happen twice.
+    """
 
     async def __call__(self, unit: Unit[T]) -> T:
         """Run a unit that writes, and return its outcome once it is durable.
@@ -65,7 +89,10 @@ class Work(Protocol):
         ...
 
     async def read(self, unit: Unit[T]) -> T:
-        """Run a unit that only reads what is committed. Raises `StorageUnavailableError`."""
+        """Run a unit that only reads what is committed. Raises `StorageUnavailableError`.
+
+        On SQLite all its statements see one moment; on PostgreSQL each sees its own.
+        """
         ...
 
 
