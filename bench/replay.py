@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from sallyport.kernel.ids import Ids, is_uid
-from sallyport.store.work import Row, Rows, Sql, Unit, Value, Work
+from sallyport.store.work import Row, Rows, Soon, Sql, Unit, Value, Work
 
 T = TypeVar("T")
 
@@ -73,6 +73,10 @@ class _Kept:
         self._asked.append(Statement("post", sql, values))
         self._rows.post(sql, **values)
 
+    def soon(self, sql: Sql, **values: Value) -> Soon:
+        self._asked.append(Statement("soon", sql, values))
+        return self._rows.soon(sql, **values)
+
     def alone(self, *keys: str) -> None:
         """Nothing to replay: a bare loop keeps nobody apart."""
         self._rows.alone(*keys)
@@ -103,6 +107,7 @@ def _unit(calls: list[tuple[str, Sql, dict[str, Value]]]) -> Unit[None]:
             "all": rows.all,
             "change": rows.change,
             "post": rows.post,
+            "soon": rows.soon,
         }
         for method, sql, values in calls:
             methods[method](sql, **values)

@@ -124,7 +124,7 @@ async def test_every_failed_login_asks_the_same_of_the_database(
 
         return heard
 
-    for name in ("one", "all", "change"):
+    for name in ("one", "all", "change", "post", "soon"):
         monkeypatch.setattr(SqliteRows, name, listening(name))
     heard = []
     await world.password("somebody", OTHER)  # the first try from an address is written, the next ones change it

@@ -51,7 +51,7 @@ _NEWEST_BY: Final = {
 
 def insert(rows: Rows, record: Record, digest: bytes) -> None:
     """Write a row with its digest."""
-    rows.change(
+    rows.post(
         INSERT,
         uid=record.uid,
         created_at=record.created_at,
@@ -71,8 +71,8 @@ def insert(rows: Rows, record: Record, digest: bytes) -> None:
 
 def erase_addresses(rows: Rows, user: str) -> None:
     """Erase the addresses from a user's rows, and from rows about others that this user caused."""
-    rows.change(ERASE_OF, user=user)
-    rows.change(ERASE_BY, user=user)
+    rows.post(ERASE_OF, user=user)
+    rows.post(ERASE_BY, user=user)
 
 
 def head(rows: Rows) -> Mark:
@@ -105,7 +105,7 @@ def unsealed(rows: Rows, after: str, limit: int) -> list[Record]:
 
 def seal(rows: Rows, uid: str, mark: Mark) -> None:
     """Give a row its place in the chain."""
-    rows.change(SEAL, uid=uid, position=mark.position, digest=mark.digest)
+    rows.post(SEAL, uid=uid, position=mark.position, digest=mark.digest)
 
 
 def sealed(rows: Rows, after: int, limit: int) -> list[Record]:

@@ -111,7 +111,7 @@ class RemoveAuthenticator:
         return await self._work(lambda rows: self._record(rows, caller, user, uid, reason))
 
     def _record(self, rows: Rows, caller: Caller, user: str, uid: str, reason: str | None) -> Refused | None:
-        if refused := self._sessions.refused(rows, caller):
+        if refused := self._sessions.refused(rows, caller, user):
             return refused
         told, owner = catalog.find(rows, user, uid, self._clock.now()), users.find(rows, user)
         if told is None or owner is None:

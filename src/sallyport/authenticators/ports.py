@@ -12,8 +12,11 @@ Proven = tuple[str, ...]
 class Sessions(Protocol):
     """Sessions, as far as a change of an authenticator meets them."""
 
-    def refused(self, rows: Rows, caller: Caller) -> Refused | None:
-        """Judge inside this unit whether the caller is still who the gate saw; None where that is so."""
+    def refused(self, rows: Rows, caller: Caller, *others: str) -> Refused | None:
+        """Judge inside this unit whether the caller is still who the gate saw; None where that is so.
+
+        It stays so until the unit ends, which has the caller, and the `others` on whom it acts, to itself.
+        """
         ...
 
     def renew(self, rows: Rows, caller: Caller, proven: Proven | None) -> Tokens:

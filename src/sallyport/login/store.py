@@ -26,11 +26,11 @@ DROP_OLDEST = Sql(
        (SELECT token_digest FROM challenges WHERE user_id = :user AND token_digest <> :newest
         ORDER BY created_at DESC, token_digest LIMIT 1000 OFFSET :others)"""
 )
+CHALLENGED = Sql("SELECT user_id FROM challenges WHERE token_digest = :digest")
 # The try is spent here, before it is judged.
 SPEND_TRY = Sql(
     """UPDATE challenges SET tries_left = tries_left - 1
-       WHERE token_digest = :digest AND tries_left > 0 AND expires_at > :now
-       RETURNING user_id"""
+       WHERE token_digest = :digest AND tries_left > 0 AND expires_at > :now"""
 )
 # What the throttle refuses was not judged.
 GIVE_TRY_BACK = Sql("UPDATE challenges SET tries_left = tries_left + 1 WHERE token_digest = :digest")
@@ -88,19 +88,24 @@ def may_log_in(rows: Rows, user: str) -> bool:
 
 def add_challenge(rows: Rows, digest: Digest, user: str, now: int) -> None:
     """Open a challenge; of more than twenty of a user the oldest go."""
-    rows.change(ADD, digest=digest, user=user, now=now, expires_at=now + CHALLENGE_LIFETIME, tries=CHALLENGE_TRIES)
-    rows.change(DROP_OLDEST, user=user, newest=digest, others=MOST_CHALLENGES - 1)
+    rows.post(ADD, digest=digest, user=user, now=now, expires_at=now + CHALLENGE_LIFETIME, tries=CHALLENGE_TRIES)
+    rows.post(DROP_OLDEST, user=user, newest=digest, others=MOST_CHALLENGES - 1)
 
 
-def spend_try(rows: Rows, digest: Digest, now: int) -> str | None:
-    """Spend one of the five tries of a challenge; returns its user, or None where it is not open."""
-    row = rows.one(SPEND_TRY, digest=digest, now=now)
+def challenged(rows: Rows, digest: Digest) -> str | None:
+    """Return the user of a challenge, or None where there is no such challenge."""
+    row = rows.one(CHALLENGED, digest=digest)
     return str(row[0]) if row else None
+
+
+def spend_try(rows: Rows, digest: Digest, now: int) -> bool:
+    """Spend one of the five tries of a challenge; False where it is not open."""
+    return bool(rows.change(SPEND_TRY, digest=digest, now=now))
 
 
 def give_try_back(rows: Rows, digest: Digest) -> None:
     """Take back a try that is not judged."""
-    rows.change(GIVE_TRY_BACK, digest=digest)
+    rows.post(GIVE_TRY_BACK, digest=digest)
 
 
 def hold(rows: Rows, digest: Digest, now: int) -> bool:
@@ -110,12 +115,12 @@ def hold(rows: Rows, digest: Digest, now: int) -> bool:
 
 def close(rows: Rows, digest: Digest) -> None:
     """Use up a challenge that this unit holds."""
-    rows.change(CLOSE, digest=digest)
+    rows.post(CLOSE, digest=digest)
 
 
 def end_challenges(rows: Rows, user: str) -> None:
     """End all challenges of a user."""
-    rows.change(END_ALL, user=user)
+    rows.post(END_ALL, user=user)
 
 
 def sweep(rows: Rows, now: int, most: int) -> int:

@@ -7,7 +7,7 @@ import msgspec
 
 from sallyport.kernel.opaque import Digest
 from sallyport.sessions.rules import Proven, Session
-from sallyport.store.work import Row, Rows, Sql
+from sallyport.store.work import Row, Rows, Soon, Sql
 from sallyport.users.store import read_roles
 
 _FIELDS: Final = "id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent, client_digest"
@@ -45,11 +45,14 @@ OWNER = Sql(
        FROM users WHERE id = :uid AND disabled_at IS NULL"""
 )
 
+BEARER = Sql(
+    """SELECT user_id, sessions.id FROM refresh_tokens JOIN sessions ON sessions.id = refresh_tokens.session_id
+       WHERE token_digest = :digest"""
+)
 ADD_TOKEN = Sql("INSERT INTO refresh_tokens (token_digest, session_id, created_at) VALUES (:digest, :session, :now)")
 SPEND_TOKEN = Sql(
     """UPDATE refresh_tokens SET spent_at = :now, successor_salt = :salt
-       WHERE token_digest = :digest AND spent_at IS NULL AND retired_at IS NULL
-       RETURNING session_id"""
+       WHERE token_digest = :digest AND spent_at IS NULL AND retired_at IS NULL"""
 )
 TOKEN = Sql("SELECT session_id, spent_at, retired_at, successor_salt FROM refresh_tokens WHERE token_digest = :digest")
 RETIRE_TOKENS = Sql(
@@ -87,7 +90,7 @@ class Token:
 
 def insert(rows: Rows, session: Session) -> None:
     """Write a session."""
-    rows.change(
+    rows.post(
         INSERT,
         uid=session.uid,
         user=session.user,
@@ -103,7 +106,12 @@ def insert(rows: Rows, session: Session) -> None:
 
 def find(rows: Rows, uid: str) -> Session | None:
     """Return a session."""
-    row = rows.one(FIND, uid=uid)
+    return session_in(rows.soon(FIND, uid=uid))
+
+
+def session_in(found: Soon) -> Session | None:
+    """Return the session that was asked for."""
+    row = found.one()
     return _session(row) if row else None
 
 
@@ -122,9 +130,14 @@ def standing(rows: Rows, uid: str) -> tuple[Session, Owner] | None:
     return _session(row), owner
 
 
-def owner(rows: Rows, uid: str) -> Owner | None:
+def owner(rows: Rows, uid: str) -> Soon:
+    """Ask for the owner of a session; `owner_in` reads the answer."""
+    return rows.soon(OWNER, uid=uid)
+
+
+def owner_in(found: Soon) -> Owner | None:
     """Return the owner of a session, if not disabled."""
-    row = rows.one(OWNER, uid=uid)
+    row = found.one()
     return (
         Owner(
             name=row[0],
@@ -145,17 +158,17 @@ def of_user(rows: Rows, user: str) -> list[Session]:
 
 def used(rows: Rows, uid: str, now: int) -> None:
     """Note that a session was used."""
-    rows.change(USED, uid=uid, now=now)
+    rows.post(USED, uid=uid, now=now)
 
 
 def proven_now(rows: Rows, uid: str, proven: Proven, now: int) -> None:
     """Write a fresh proof into a session."""
-    rows.change(PROVEN_NOW, uid=uid, proven=" ".join(proven), now=now)
+    rows.post(PROVEN_NOW, uid=uid, proven=" ".join(proven), now=now)
 
 
 def lower(rows: Rows, uid: str, proven: Proven) -> None:
     """Take from a session what is proven no more; its `auth_time` stays."""
-    rows.change(PROVEN, uid=uid, proven=" ".join(proven))
+    rows.post(PROVEN, uid=uid, proven=" ".join(proven))
 
 
 def end(rows: Rows, uid: str, user: str) -> bool:
@@ -175,13 +188,18 @@ def sweep(rows: Rows, idle_before: int, most: int) -> int:
 
 def add_token(rows: Rows, digest: Digest, session: str, now: int) -> None:
     """Write a refresh token."""
-    rows.change(ADD_TOKEN, digest=digest, session=session, now=now)
+    rows.post(ADD_TOKEN, digest=digest, session=session, now=now)
 
 
-def spend_token(rows: Rows, digest: Digest, salt: bytes, now: int) -> str | None:
-    """Spend a live refresh token; returns its session. One write, and its outcome is the answer."""
-    row = rows.one(SPEND_TOKEN, digest=digest, salt=salt, now=now)
-    return str(row[0]) if row else None
+def bearer(rows: Rows, digest: Digest) -> tuple[str, str] | None:
+    """Return user and session of a refresh token, whatever its state."""
+    row = rows.one(BEARER, digest=digest)
+    return (row[0], row[1]) if row else None
+
+
+def spend_token(rows: Rows, digest: Digest, salt: bytes, now: int) -> Soon:
+    """Spend a live refresh token. One write, and whether it met a row is the answer."""
+    return rows.soon(SPEND_TOKEN, digest=digest, salt=salt, now=now)
 
 
 def token(rows: Rows, digest: Digest) -> Token | None:
@@ -192,7 +210,7 @@ def token(rows: Rows, digest: Digest) -> Token | None:
 
 def retire_tokens(rows: Rows, session: str, now: int) -> None:
     """Retire the live refresh tokens of a session: its level has changed."""
-    rows.change(RETIRE_TOKENS, session=session, now=now)
+    rows.post(RETIRE_TOKENS, session=session, now=now)
 
 
 def _session(row: Row) -> Session:

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 from sallyport.kernel.meters import Histogram, Meter, Tally
 from sallyport.store.presence import Presence
-from sallyport.store.work import Row, Sql, StorageUnavailableError, Unit, Value
+from sallyport.store.work import Row, Soon, Sql, StorageUnavailableError, Unit, Value
 
 T = TypeVar("T")
 
@@ -34,6 +34,24 @@ WRITER_PRAGMAS: Final = (
     "PRAGMA secure_delete = FAST",
 )
 _READER_PRAGMAS: Final = ("PRAGMA query_only = ON", f"PRAGMA busy_timeout = {_LONGEST_WAIT_MS}")
+
+
+class _Known:
+    """What came of a statement."""
+
+    __slots__ = ("_count", "_rows")
+
+    def __init__(self, rows: list[Row], count: int) -> None:
+        self._rows = rows
+        self._count = count
+
+    def one(self) -> Row | None:
+        """Return the first row, or None."""
+        return self._rows[0] if self._rows else None
+
+    def count(self) -> int:
+        """Return how many rows a write met."""
+        return self._count
 
 
 class SqliteRows:
@@ -60,6 +78,11 @@ class SqliteRows:
     def post(self, sql: Sql, **values: Value) -> None:
         """Run a write."""
         self._execute(sql.positional, sql.values(values))
+
+    def soon(self, sql: Sql, **values: Value) -> Soon:
+        """Run a statement: here nothing is gained by waiting."""
+        cursor = self._execute(sql.positional, sql.values(values))
+        return _Known(cursor.fetchall(), cursor.rowcount)
 
     def alone(self, *keys: str) -> None:
         """Do nothing: a unit that writes is alone in the file."""

@@ -43,6 +43,18 @@ class Sql:
         return tuple([given[name] for name in self.distinct])
 
 
+class Soon(Protocol):
+    """What came of a statement, or will have come of it by the time that somebody asks."""
+
+    def one(self) -> Row | None:
+        """Return the first row, or None."""
+        ...
+
+    def count(self) -> int:
+        """Return how many rows a write met."""
+        ...
+
+
 class Rows(Protocol):
     """The database as a unit of work sees it."""
 
@@ -62,11 +74,16 @@ class Rows(Protocol):
         """Run a write whose outcome nobody asks for. It may travel with what comes next."""
         ...
 
+    def soon(self, sql: Sql, **values: Value) -> Soon:
+        """Run a statement, and look at what came of it later: several of them make one trip to a server."""
+        ...
+
     def alone(self, *keys: str) -> None:
         """Wait until no other unit, on any node, has one of these keys; they are given back at the end of the unit.
 
-        For a unit that reads, judges and then writes. All its keys at once, and before its first write: two units that
-        take theirs one after the other wait for each other. SQLite runs one writing unit at a time anyway.
+        For a unit that reads, judges and then writes: what it has read of a user stays true. Its first keys come before
+        its first write, and later ones are greater: two units that take the same ones in another order would wait for
+        each other. SQLite runs one writing unit at a time anyway.
         """
         ...
 

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from sallyport.kernel.opaque import Digest
-from sallyport.store.work import Rows, Sql
+from sallyport.store.work import Row, Rows, Soon, Sql
 from sallyport.throttle.rules import FOREVER, Lane, Tries, packed, unpacked
 
 MOST_CLIENTS: Final = 20
@@ -71,18 +71,18 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 def find(rows: Rows, subject: Subject) -> Tries | None:
     """Return what was counted, or None where nothing was."""
-    row = rows.one(FIND, subject=subject.key, lane=subject.lane.value)
-    if row is None:
-        return None
-    in_a_row, last_at, recent, refused_at, cleared_at = row
-    return Tries(
-        in_a_row=in_a_row, last_at=last_at, marks=unpacked(recent), refused_at=refused_at, cleared_at=cleared_at
-    )
+    return found(rows, (subject,))[subject]
+
+
+def found(rows: Rows, subjects: tuple[Subject, ...]) -> dict[Subject, Tries | None]:
+    """Return what was counted of each subject, or None where nothing was."""
+    asked = {subject: rows.soon(FIND, subject=subject.key, lane=subject.lane.value) for subject in subjects}
+    return {subject: _tries(answer.one()) for subject, answer in asked.items()}
 
 
 def write(rows: Rows, subject: Subject, tries: Tries, expires_at: int, *, first: bool) -> None:
     """Write what is counted now; `first` where nothing was counted before."""
-    rows.change(
+    rows.post(
         ADD if first else WRITE,
         subject=subject.key,
         lane=subject.lane.value,
@@ -97,22 +97,22 @@ def write(rows: Rows, subject: Subject, tries: Tries, expires_at: int, *, first:
 
 def refused(rows: Rows, subject: Subject, now: int) -> None:
     """Note that somebody was refused."""
-    rows.change(REFUSED, subject=subject.key, lane=subject.lane.value, now=now)
+    rows.post(REFUSED, subject=subject.key, lane=subject.lane.value, now=now)
 
 
-def clear(rows: Rows, subject: Subject, tried_at: int) -> bool:
-    """Erase what was counted; False where others were refused since the try that succeeded."""
-    return bool(rows.change(CLEAR, subject=subject.key, lane=subject.lane.value, tried_at=tried_at))
+def clear(rows: Rows, subject: Subject, tried_at: int) -> Soon:
+    """Erase what was counted; meets no row where others were refused since the try that succeeded."""
+    return rows.soon(CLEAR, subject=subject.key, lane=subject.lane.value, tried_at=tried_at)
 
 
 def clear_later(rows: Rows, subject: Subject, at: int) -> None:
     """Let what was counted stop counting at a moment to come."""
-    rows.change(CLEAR_LATER, subject=subject.key, lane=subject.lane.value, at=at)
+    rows.post(CLEAR_LATER, subject=subject.key, lane=subject.lane.value, at=at)
 
 
 def forget(rows: Rows, subject: Subject) -> None:
     """Erase what was counted."""
-    rows.change(FORGET, subject=subject.key, lane=subject.lane.value)
+    rows.post(FORGET, subject=subject.key, lane=subject.lane.value)
 
 
 def sweep(rows: Rows, now: int, most: int) -> int:
@@ -133,20 +133,29 @@ def client(rows: Rows, user: str, digest: bytes) -> str | None:
 
 def add_client(rows: Rows, user: str, digest: Digest, proven: str, now: int) -> None:
     """Write a client that has just become known; of more than twenty of a user the least recently seen go."""
-    rows.change(ADD_CLIENT, user=user, digest=digest, proven=proven, now=now)
-    rows.change(DROP_OLDEST_CLIENT, user=user, newest=digest, others=MOST_CLIENTS - 1)
+    rows.post(ADD_CLIENT, user=user, digest=digest, proven=proven, now=now)
+    rows.post(DROP_OLDEST_CLIENT, user=user, newest=digest, others=MOST_CLIENTS - 1)
 
 
 def use_client(rows: Rows, user: str, digest: Digest, proven: str, now: int) -> None:
     """Note that a known client has logged in again, and with what."""
-    rows.change(USE_CLIENT, user=user, digest=digest, proven=proven, now=now)
+    rows.post(USE_CLIENT, user=user, digest=digest, proven=proven, now=now)
 
 
 def forget_clients(rows: Rows, user: str, but: tuple[bytes, bytes]) -> None:
     """Erase the known clients of a user, two of them excepted."""
-    rows.change(FORGET_CLIENTS, user=user, shown=but[0], opened=but[1])
+    rows.post(FORGET_CLIENTS, user=user, shown=but[0], opened=but[1])
 
 
 def sweep_clients(rows: Rows, before: int, most: int) -> int:
     """Erase clients that were not seen for long; returns how many."""
     return rows.change(SWEEP_CLIENTS, before=before, most=most)
+
+
+def _tries(row: Row | None) -> Tries | None:
+    if row is None:
+        return None
+    in_a_row, last_at, recent, refused_at, cleared_at = row
+    return Tries(
+        in_a_row=in_a_row, last_at=last_at, marks=unpacked(recent), refused_at=refused_at, cleared_at=cleared_at
+    )

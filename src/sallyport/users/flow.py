@@ -20,8 +20,11 @@ from sallyport.users.rules import User, changed_fields
 class Sessions(Protocol):
     """What users ask of sessions, which stand on a higher floor."""
 
-    def refused(self, rows: Rows, caller: Caller) -> Refused | None:
-        """Judge inside this unit whether the caller is still who the gate saw; None where that is so."""
+    def refused(self, rows: Rows, caller: Caller, *others: str) -> Refused | None:
+        """Judge inside this unit whether the caller is still who the gate saw; None where that is so.
+
+        It stays so until the unit ends, which has the caller, and the `others` on whom it acts, to itself.
+        """
         ...
 
     def end_all(self, rows: Rows, uid: str, caller: Caller) -> None:
@@ -54,7 +57,7 @@ class ChangeUser:
         return await self._work(lambda rows: self._record(rows, caller, uid, change))
 
     def _record(self, rows: Rows, caller: Caller, uid: str, change: Change) -> User | Refused:
-        if refused := self._sessions.refused(rows, caller):
+        if refused := self._sessions.refused(rows, caller, uid):
             return refused
         old = store.find(rows, uid)
         if old is None:
@@ -95,7 +98,7 @@ class DeleteUser:
         return await self._work(lambda rows: self._record(rows, caller, uid))
 
     def _record(self, rows: Rows, caller: Caller, uid: str) -> Refused | None:
-        if refused := self._sessions.refused(rows, caller):
+        if refused := self._sessions.refused(rows, caller, uid):
             return refused
         self._throttle.forget_user(rows, uid)
         if not store.delete(rows, uid):

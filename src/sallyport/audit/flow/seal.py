@@ -16,6 +16,7 @@ from sallyport.store.work import Rows, Work
 SEALED_AT_ONCE: Final = 100
 """Two to four milliseconds of the writer thread: nobody waits longer behind it."""
 
+_CHAIN: Final = "audit chain"
 _YOUNG: Final = MINUTE
 """A log that has just begun has no checkpoint yet, whichever of several processes comes first."""
 
@@ -73,6 +74,7 @@ class SealAudit:
         return await self._work(lambda rows: self._seal(rows, after))
 
     def _seal(self, rows: Rows, after: str) -> _Batch:
+        rows.alone(_CHAIN)
         found = store.unsealed(rows, after, SEALED_AT_ONCE)
         before = mark = store.head(rows)
         forged: list[str] = []

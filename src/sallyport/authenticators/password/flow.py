@@ -156,7 +156,7 @@ class ChangePassword:
     def _record(
         self, rows: Rows, caller: Caller, held: store.StoredPassword, sealed: bytes, wish: NewPassword, tried: Try
     ) -> tuple[Authenticator, Tokens] | Refused:
-        if refused := self._sessions.refused(rows, caller):
+        if refused := self._sessions.refused(rows, caller, *tried.keys):
             return refused
         description = held.told.description if wish.keep_description else wish.description
         if not store.change(rows, held, sealed, description, self._clock.now()):

@@ -148,6 +148,7 @@ class Enroll:
         return Enrolled(told=told, codes=drawn.shown, granted=tokens())
 
     def _gather(self, rows: Rows, caller: Caller, uid: str) -> tuple[store.SealedSeed, Try] | Refused:
+        rows.alone(caller.uid)
         found = [told for told in store.of_user(rows, caller.uid, self._clock.now()) if told.uid == uid]
         if not found:
             return Refused(why=Why.NOT_FOUND)
@@ -181,7 +182,7 @@ class Enroll:
         self, rows: Rows, caller: Caller, accepted: Accepted, tried: Try, codes: backup_codes.NewSet
     ) -> tuple[Authenticator, Tokens] | Refused:
         now = self._clock.now()
-        if refused := self._sessions.refused(rows, caller):
+        if refused := self._sessions.refused(rows, caller, *tried.keys):
             return refused
         if passwords.of_user(rows, caller.uid) is None:
             return Refused(why=Why.PASSWORD_REQUIRED)

@@ -70,8 +70,11 @@ class AnswerChallenge:
         return tokens if isinstance(tokens, Refused) else tokens()
 
     def _gather(self, rows: Rows, challenge: Digest, factor: Factor, client: Client, seat: Seat) -> _Seen | Refused:
-        user = store.spend_try(rows, challenge, self._clock.now())
+        user = store.challenged(rows, challenge)
         if user is None:
+            return Refused(why=Why.CHALLENGE_INVALID)
+        rows.alone(user)
+        if not store.spend_try(rows, challenge, self._clock.now()):
             return Refused(why=Why.CHALLENGE_INVALID)
         attempt = Entry(event=Event.LOGIN_CODE, factor=factor, user=user)
         tried = self._throttle.second_factor(rows, user, client)
@@ -79,10 +82,11 @@ class AnswerChallenge:
             store.give_try_back(rows, challenge)
             return self._journal.refused(rows, attempt, client, tried)
         seat.demand(known=tried.known)
-        return _Seen(held=held_by(rows, user), tried=tried, attempt=attempt)
+        return _Seen(held=held_by(rows, user, factor), tried=tried, attempt=attempt)
 
     def _record(self, rows: Rows, challenge: Digest, good: GoodCode, seen: _Seen, client: Client) -> Tokens | Refused:
         now = self._clock.now()
+        rows.alone(*seen.tried.keys)
         # Whoever ends challenges (a new password, a disabled user, a faster answer) ends this login too, and then the
         # code is not spent in vain.
         if not store.hold(rows, challenge, now):

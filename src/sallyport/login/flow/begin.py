@@ -112,6 +112,7 @@ class BeginLogin:
 
     def _record(self, rows: Rows, proven: _Proven, client: Client) -> Tokens | Challenged | Refused:
         now, seen = self._clock.now(), proven.candidate
+        rows.alone(*proven.tried.keys)
         still = passwords.Seen(user=seen.user, uid=proven.held.uid, generation=seen.generation, mfa=seen.mfa)
         if not passwords.use(rows, still, proven.rehashed, now):
             return self._journal.refused(rows, _attempt(seen), client, WRONG)
@@ -148,11 +149,12 @@ class BeginLogin:
         tried = self._throttle.second_factor(rows, user, client)
         if isinstance(tried, Refused):
             return self._journal.refused(rows, attempt, client, tried)
-        return held_by(rows, user), tried
+        return held_by(rows, user, Factor.BACKUP_CODE), tried
 
     def _record_code(
         self, rows: Rows, attempt: Entry, good: GoodCode, tries: tuple[Try, ...], client: Client
     ) -> Tokens | Refused:
+        rows.alone(*{key for tried in tries for key in tried.keys})
         if not store.may_log_in(rows, good.user) or not self._judge.claim(rows, good, self._clock.now()):
             return self._journal.refused(rows, attempt, client, WRONG)
         for tried in tries:

@@ -30,7 +30,7 @@ class GoodCode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """The second factors of a user, as stored."""
+    """The second factors of a user, as stored: those of the kind that was tried."""
 
     user: str
     seeds: list[totp.SealedSeed]
@@ -75,6 +75,8 @@ def factor_of(code: Code) -> Factor:
     return Factor.BACKUP_CODE if isinstance(code, BackupCode) else Factor.TOTP
 
 
-def held_by(rows: Rows, user: str) -> Held:
-    """Return what a code of this user is judged against."""
-    return Held(user=user, seeds=totp.seeds(rows, user), recipe=backup_codes.recipe(rows, user))
+def held_by(rows: Rows, user: str, factor: Factor) -> Held:
+    """Return what a code of this kind is judged against."""
+    if factor is Factor.BACKUP_CODE:
+        return Held(user=user, seeds=[], recipe=backup_codes.recipe(rows, user))
+    return Held(user=user, seeds=totp.seeds(rows, user), recipe=None)

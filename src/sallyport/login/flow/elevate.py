@@ -97,14 +97,14 @@ class Elevate:
         return good, door.tried
 
     def _second_door(self, rows: Rows, caller: Caller, factor: Factor, password: Try) -> _SecondDoor | Refused:
-        if refused := self._keeper.refused(rows, caller):
+        if refused := self._keeper.refused(rows, caller, *password.keys):
             return refused
         # The password was right, whatever becomes of the code: that try was no failure.
         self._throttle.succeeded(rows, password)
         tried = self._throttle.second_factor(rows, caller.uid, caller.client, caller.login_client)
         if isinstance(tried, Refused):
             return self._refused(rows, caller, factor, tried)
-        return _SecondDoor(held=held_by(rows, caller.uid), tried=tried)
+        return _SecondDoor(held=held_by(rows, caller.uid, factor), tried=tried)
 
     def _record(
         self,
@@ -116,7 +116,7 @@ class Elevate:
         good: tuple[GoodCode, Try] | None,
     ) -> Tokens | Refused:
         now = self._clock.now()
-        if refused := self._keeper.refused(rows, caller):
+        if refused := self._keeper.refused(rows, caller, *password.keys):
             return refused
         factor = good[0].factor if good else Factor.PASSWORD
         if good and not self._judge.claim(rows, good[0], now):

@@ -18,7 +18,7 @@ from sallyport.kernel.policy import Policy
 from sallyport.sessions import store
 from sallyport.sessions.mint import Mint, Profile
 from sallyport.sessions.rules import PASSWORD, Limits, Proven, Session, ends_at
-from sallyport.store.work import Rows
+from sallyport.store.work import Rows, Soon
 
 EndChallenges = Callable[[Rows, str], None]
 """Ends the open challenges of a user; they live on the floor of login."""
@@ -89,8 +89,9 @@ class SessionKeeper:
             client_digest=digest_of(known_as) if known_as else None,
         )
         store.insert(rows, session)
+        owner = store.owner(rows, session.user)
         self._journal.note(rows, replace(entry, user=user, actor=user, session=session.uid), client)
-        return self._with_new_token(rows, session, known_as)
+        return self._with_new_token(rows, session, owner, known_as)
 
     def renew(self, rows: Rows, caller: Caller, proven: Proven | None) -> Tokens:
         """Give the caller's session new tokens; those before are retired. A new proof is written if there is one.
@@ -101,17 +102,20 @@ class SessionKeeper:
         if proven is not None:
             store.proven_now(rows, caller.session, proven, now)
         store.retire_tokens(rows, caller.session, now)
-        session = store.find(rows, caller.session)
+        owner, session = store.owner(rows, caller.uid), store.find(rows, caller.session)
         if session is None:
             message = "a session is renewed only where it stands"
             raise LookupError(message)
-        return self._with_new_token(rows, session)
+        return self._with_new_token(rows, session, owner)
 
-    def refused(self, rows: Rows, caller: Caller) -> Refused | None:
+    def refused(self, rows: Rows, caller: Caller, *others: str) -> Refused | None:
         """Judge inside this unit whether the caller is still who the gate saw; None where that is so.
+
+        It stays so until the unit ends, which has the caller, and the `others` on whom it acts, to itself.
 
         The session may have ended since, and MFA may have been switched: then the proof is not the strongest any more.
         """
+        rows.alone(caller.uid, *others)
         mfa = store.mfa_behind(rows, caller.session, caller.uid)
         if mfa is None:
             return DEAD
@@ -158,11 +162,11 @@ class SessionKeeper:
         """Tell whether a session has not ended by itself."""
         return self._clock.now() < ends_at(session, self._lifetimes.of(roles))
 
-    def _with_new_token(self, rows: Rows, session: Session, known_as: Hidden[str] | None = None) -> Tokens:
-        owner = store.owner(rows, session.user)
+    def _with_new_token(self, rows: Rows, session: Session, found: Soon, known_as: Hidden[str] | None = None) -> Tokens:
+        refresh = new_token(REFRESH, self._randomness)
+        store.add_token(rows, digest_of(refresh), session.uid, self._clock.now())
+        owner = store.owner_in(found)
         if owner is None:
             message = "a session is opened only for a user who is there and not disabled"
             raise LookupError(message)
-        refresh = new_token(REFRESH, self._randomness)
-        store.add_token(rows, digest_of(refresh), session.uid, self._clock.now())
         return self.tokens(session, owner, refresh, known_as)

@@ -37,7 +37,7 @@ class ManageSessions:
         """End one session of a user; None when it is done."""
 
         def unit(rows: Rows) -> Refused | None:
-            if refused := self._keeper.refused(rows, caller):
+            if refused := self._keeper.refused(rows, caller, uid):
                 return refused
             if not store.end(rows, session, uid):
                 return Refused(why=Why.NOT_FOUND)
@@ -50,7 +50,7 @@ class ManageSessions:
         """End all sessions of a user but the caller's own; None when it is done."""
 
         def unit(rows: Rows) -> Refused | None:
-            if refused := self._keeper.refused(rows, caller):
+            if refused := self._keeper.refused(rows, caller, uid):
                 return refused
             self._keeper.end_others(rows, uid, caller)
             return None

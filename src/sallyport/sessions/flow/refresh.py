@@ -49,11 +49,16 @@ class Refresh:
     def _record(self, rows: Rows, token: Hidden[str], client: Client) -> Tokens | Refused:
         now, digest = self._clock.now(), digest_of(token)
         salt = bytes.fromhex(self._vault.pepper_id) + self._randomness(_SALT_BYTES)
-        uid = store.spend_token(rows, digest, salt, now)
-        if uid is None:
+        borne = store.bearer(rows, digest)
+        if borne is None:
+            return DEAD
+        user, uid = borne
+        rows.alone(user)
+        spent = store.spend_token(rows, digest, salt, now)
+        live = self._live(rows, user, uid)
+        if not spent.count():
             known = store.token(rows, digest)
-            return DEAD if known is None else self._once_more(rows, token, known, client)
-        live = self._live(rows, uid)
+            return DEAD if known is None else self._once_more(rows, token, known, live, client)
         if live is None:
             return DEAD
         session, owner = live
@@ -62,11 +67,17 @@ class Refresh:
         store.used(rows, uid, now)
         return self._keeper.tokens(replace(session, last_used_at=now), owner, successor)
 
-    def _once_more(self, rows: Rows, token: Hidden[str], known: store.Token, client: Client) -> Tokens | Refused:
+    def _once_more(
+        self,
+        rows: Rows,
+        token: Hidden[str],
+        known: store.Token,
+        live: tuple[Session, store.Owner] | None,
+        client: Client,
+    ) -> Tokens | Refused:
         successor = self._successor(token, known.salt) if known.salt else token
         next_one = store.token(rows, digest_of(successor))
         state = next_one.state if next_one else "spent"
-        live = self._live(rows, known.session)
         match turn(spent_at=known.spent_at, retired=known.retired, successor=state, now=self._clock.now()):
             case Turn.AGAIN if live:
                 return self._keeper.tokens(*live, successor)
@@ -76,9 +87,9 @@ class Refresh:
                 self._journal.note(rows, stolen, client)
         return DEAD
 
-    def _live(self, rows: Rows, uid: str) -> tuple[Session, store.Owner] | None:
-        session = store.find(rows, uid)
-        owner = session and store.owner(rows, session.user)
+    def _live(self, rows: Rows, user: str, uid: str) -> tuple[Session, store.Owner] | None:
+        asked = store.owner(rows, user)
+        session, owner = store.find(rows, uid), store.owner_in(asked)
         if not session or not owner or not self._keeper.is_alive(session, owner.roles):
             return None
         return session, owner

@@ -33,11 +33,19 @@ class RefusedError(Exception):
 class Answer:
     """What came of one statement."""
 
-    __slots__ = ("count", "rows")
+    __slots__ = ("met", "rows")
 
-    def __init__(self, rows: list[Row], count: int) -> None:
+    def __init__(self, rows: list[Row], met: int) -> None:
         self.rows = rows
-        self.count = count
+        self.met = met
+
+    def one(self) -> Row | None:
+        """Return the first row, or None."""
+        return self.rows[0] if self.rows else None
+
+    def count(self) -> int:
+        """Return how many rows a write met."""
+        return self.met
 
 
 class Link:

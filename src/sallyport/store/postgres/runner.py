@@ -16,7 +16,7 @@ from greenlet import getcurrent, greenlet
 from sallyport.kernel.meters import Histogram, Meter, Reading, Tally
 from sallyport.store.postgres.link import Answer, Link, LostError, RefusedError
 from sallyport.store.postgres.pool import Connect, Pool
-from sallyport.store.work import Row, Sql, StorageUnavailableError, Unit, Value
+from sallyport.store.work import Row, Soon, Sql, StorageUnavailableError, Unit, Value
 
 T = TypeVar("T")
 
@@ -33,20 +33,45 @@ _AGAIN: Final = ("40001", "40P01", "55P03", "23")
 _NOT_NOW: Final = ("08", "25006", "53", "57", "58", "F0", "XX")
 
 
+class _Soon:
+    """What will have come of a statement that waits for the next trip."""
+
+    __slots__ = ("_rows", "answer")
+
+    def __init__(self, rows: "PostgresRows") -> None:
+        self._rows = rows
+        self.answer: Answer | None = None
+
+    def one(self) -> Row | None:
+        """Return the first row, or None."""
+        return self._known().one()
+
+    def count(self) -> int:
+        """Return how many rows a write met."""
+        return self._known().met
+
+    def _known(self) -> Answer:
+        if self.answer is None:
+            self._rows.trip()
+        return cast("Answer", self.answer)
+
+
 class PostgresRows:
     """Rows over one connection, for one run of a unit."""
 
-    __slots__ = ("_link", "_queued", "_wrote")
+    __slots__ = ("_keys", "_link", "_queued", "_sent", "_soon", "_wrote")
 
     def __init__(self, link: Link, *, begin: bool) -> None:
         self._link = link
         self._queued: list[tuple[Sql, tuple[Value, ...]]] = [(_BEGIN, ())] if begin else []
+        self._soon: list[tuple[int, _Soon]] = []
+        self._keys: set[str] = set()
         self._wrote = False
+        self._sent = False
 
     def one(self, sql: Sql, **values: Value) -> Row | None:
         """Return the first row, or None."""
-        found = self._ask(sql, values).rows
-        return found[0] if found else None
+        return self._ask(sql, values).one()
 
     def all(self, sql: Sql, **values: Value) -> list[Row]:
         """Return all rows."""
@@ -54,48 +79,71 @@ class PostgresRows:
 
     def change(self, sql: Sql, **values: Value) -> int:
         """Run a write and return how many rows it met."""
-        return self._ask(sql, values).count
+        return self._ask(sql, values).met
 
     def post(self, sql: Sql, **values: Value) -> None:
         """Run a write with whatever is asked next."""
-        self._wrote = True
-        self._queued.append((sql, sql.each(values)))
+        self._queue(sql, values)
+
+    def soon(self, sql: Sql, **values: Value) -> Soon:
+        """Run a statement with whatever is asked next."""
+        soon = _Soon(self)
+        self._soon.append((len(self._queued), soon))
+        self._queue(sql, values)
+        return soon
 
     def alone(self, *keys: str) -> None:
-        """Wait until no other unit has one of these keys. Raises `RuntimeError` behind a write."""
-        if self._wrote:
-            raise RuntimeError("a unit takes its locks before it writes, or two of them wait for each other")
-        self._queued += [(_ALONE, (key,)) for key in sorted(keys)]
+        """Wait until no other unit has one of these keys. Raises `RuntimeError` where the order is wrong."""
+        wanted = sorted(set(keys) - self._keys)
+        if wanted and (wanted[0] < max(self._keys) if self._keys else self._wrote):
+            raise RuntimeError(
+                "a unit takes its keys in order and before it writes, or two of them wait for each other"
+            )
+        self._keys.update(wanted)
+        self._queued += [(_ALONE, (key,)) for key in wanted]
 
     def commit(self) -> None:
         """Make everything durable. Raises `LostError` where nobody knows whether it is."""
         self._queued.append((_COMMIT, ()))
-        self._trip()
+        self.trip()
 
     def roll_back(self) -> None:
         """Undo everything."""
-        self._queued = [(_ROLLBACK, ())]
-        self._trip()
+        self._queued, self._soon = [(_ROLLBACK, ())], []
+        self.trip()
 
     @property
     def has_begun(self) -> bool:
         """Whether the server knows of this unit."""
-        return self._queued[:1] != [(_BEGIN, ())]
+        return self._sent
 
-    def _ask(self, sql: Sql, values: dict[str, Value]) -> Answer:
-        self._wrote |= sql.writes
-        self._queued.append((sql, sql.each(values)))
-        return self._trip()[-1]
+    @property
+    def has_asked(self) -> bool:
+        """Whether the unit has asked anything, or will have."""
+        return self._sent or len(self._queued) > 1
 
-    def _trip(self) -> list[Answer]:
+    def trip(self) -> list[Answer]:
         """Send what is queued, and leave the processor until the answers are there."""
         batch, self._queued = self._queued, []
+        soon, self._soon = self._soon, []
+        self._sent = True
         here = getcurrent()
         self._link.send(batch, here.switch)
         outcome = cast("greenlet", here.parent).switch()
         if isinstance(outcome, Exception):
             raise outcome
-        return cast("list[Answer]", outcome)
+        answers = cast("list[Answer]", outcome)
+        for at, one in soon:
+            one.answer = answers[at]
+        return answers
+
+    def _ask(self, sql: Sql, values: dict[str, Value]) -> Answer:
+        self._queue(sql, values)
+        return self.trip()[-1]
+
+    def _queue(self, sql: Sql, values: dict[str, Value]) -> None:
+        self._wrote |= sql.writes
+        self._queued.append((sql, sql.each(values)))
 
 
 class _Run:
@@ -116,7 +164,7 @@ class _Run:
     def __call__(self) -> None:
         try:
             outcome = self._unit(self._rows)
-            if self._writes and self._rows.has_begun:
+            if self._writes and self._rows.has_asked:
                 self.committing = True
                 self._rows.commit()
         except Exception as fault:  # noqa: BLE001  # whatever a unit raises is its caller's, and undoes it

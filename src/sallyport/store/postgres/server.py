@@ -13,7 +13,7 @@ from sallyport.kernel.hidden import Hidden
 from sallyport.store.postgres.codec import decoders, encoded, rows_of
 from sallyport.store.postgres.link import Answer, RefusedError
 from sallyport.store.postgres.runner import PostgresWork
-from sallyport.store.work import Row, Runner, Sql, StorageUnavailableError, Unit, Value
+from sallyport.store.work import Row, Runner, Soon, Sql, StorageUnavailableError, Unit, Value
 
 T = TypeVar("T")
 
@@ -38,8 +38,7 @@ class BlockingRows:
 
     def one(self, sql: Sql, **values: Value) -> Row | None:
         """Return the first row, or None."""
-        found = self._ask(sql, values).rows
-        return found[0] if found else None
+        return self._ask(sql, values).one()
 
     def all(self, sql: Sql, **values: Value) -> list[Row]:
         """Return all rows."""
@@ -47,11 +46,15 @@ class BlockingRows:
 
     def change(self, sql: Sql, **values: Value) -> int:
         """Run a write and return how many rows it met."""
-        return self._ask(sql, values).count
+        return self._ask(sql, values).met
 
     def post(self, sql: Sql, **values: Value) -> None:
         """Run a write."""
         self._ask(sql, values)
+
+    def soon(self, sql: Sql, **values: Value) -> Soon:
+        """Run a statement at once."""
+        return self._ask(sql, values)
 
     def alone(self, *keys: str) -> None:
         """Do nothing: whoever works here is alone or only reads."""

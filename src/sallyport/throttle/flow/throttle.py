@@ -58,6 +58,8 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
     """Failures before it, without a success between them."""
     counted: tuple[Subject, ...]
     address: Subject | None
+    keys: tuple[str, ...]
+    """What a unit has to itself that settles this try: user or name, and address."""
 
 
 class Throttle:
@@ -90,11 +92,11 @@ class Throttle:
         subject = Subject(key=user or bucket, lane=Lane.PASSWORD)
         known = self._clients.known(rows, subject.key, client, login_client)  # nobody has one, asked for all the same
         if known is None:
-            return self._try(rows, (subject,), client, self._password_wait, known=False)
+            return self._try(rows, subject.key, (subject,), client, self._password_wait, known=False)
         own = Subject(key=known.digest.hex(), lane=Lane.CLIENT)
         # NIST's stop counts the account's failures in a row, whoever makes them.
         subjects = (own, subject) if self._hard_stop else (own,)
-        return self._try(rows, subjects, client, self._known_password_wait, known=True)
+        return self._try(rows, subject.key, subjects, client, self._known_password_wait, known=True)
 
     def second_factor(self, rows: Rows, user: str, client: Client, login_client: bytes | None = None) -> Try | Refused:
         """Count a try of a second factor, whichever and by whichever route."""
@@ -110,19 +112,22 @@ class Throttle:
                 return longest
             return code_wait(tries, now, known=False, kept=False)  # nobody is there to keep anything for
 
-        tried = self._try(rows, (subject,), client, wait, known=with_code)
+        tried = self._try(rows, user, (subject,), client, wait, known=with_code)
         if isinstance(tried, Try) and tried.in_a_row >= MOST_IN_A_ROW:
             self._switch_off(rows, user, tried.at)
         return tried
 
     def succeeded(self, rows: Rows, tried: Try) -> None:
-        """Stop counting what was counted for this user in these lanes; of the address, this one try."""
-        for subject in tried.counted:
+        """Stop counting what was counted for this user in these lanes; of the address, this one try.
+
+        The unit has the keys of the try to itself.
+        """
+        cleared = {subject: store.clear(rows, subject, tried.at) for subject in tried.counted}
+        self._uncount(rows, tried, (tried.address,) if tried.address else ())
+        for subject, clearing in cleared.items():
             # In the middle of a burst of guesses a success must not make room for more of them.
-            if not store.clear(rows, subject, tried.at):
+            if not clearing.count():
                 store.clear_later(rows, subject, self._clock.now() + CLEARING)
-        if tried.address:
-            self._uncount(rows, tried.address, tried)
 
     @asynccontextmanager
     async def judging(self, work: Work, tried: Try, *, also: Unit[None] = _nothing) -> AsyncIterator[None]:
@@ -150,13 +155,14 @@ class Throttle:
             self.forget(rows, user, lane)
 
     def _withdraw(self, rows: Rows, tried: Try, also: Unit[None]) -> None:
+        rows.alone(*tried.keys)
         also(rows)
-        for subject in (*tried.counted, *([tried.address] if tried.address else [])):
-            self._uncount(rows, subject, tried)
+        self._uncount(rows, tried, (*tried.counted, tried.address) if tried.address else tried.counted)
 
     def _try(
         self,
         rows: Rows,
+        owner: str,
         subjects: tuple[Subject, ...],
         client: Client,
         wait: Callable[[Subject, Tries, int], int],
@@ -165,12 +171,13 @@ class Throttle:
     ) -> Try | Refused:
         now = self._clock.now()
         if not self._on:
-            return Try(at=now, known=known, in_a_row=0, counted=(), address=None)
+            return Try(at=now, known=known, in_a_row=0, counted=(), address=None, keys=(owner,))
         # A known client has tries of its own, which no stranger behind the same address can use up.
         key = "" if known else address_key(client.ip)
         address = Subject(key=key, lane=Lane.ADDRESS) if key else None
-        every = (*subjects, address) if address else subjects
-        before = {subject: self._standing(rows, subject, now) for subject in every}
+        every, keys = ((*subjects, address), (owner, f"address {key}")) if address else (subjects, (owner,))
+        rows.alone(*keys)
+        before = {subject: self._standing(subject, tries, now) for subject, tries in store.found(rows, every).items()}
         waits = {
             subject: sooner(tries or NONE, now, wait(subject, tries or NONE, now)) for subject, tries in before.items()
         }
@@ -181,10 +188,9 @@ class Throttle:
         for subject, tries in before.items():
             self._count(rows, subject, tries, now, known=known)
         in_a_row = max((before[subject] or NONE).in_a_row for subject in subjects)
-        return Try(at=now, known=known, in_a_row=in_a_row, counted=subjects, address=address)
+        return Try(at=now, known=known, in_a_row=in_a_row, counted=subjects, address=address, keys=keys)
 
-    def _standing(self, rows: Rows, subject: Subject, now: int) -> Tries | None:
-        found = store.find(rows, subject)
+    def _standing(self, subject: Subject, found: Tries | None, now: int) -> Tries | None:
         if found is None:
             return None
         forgets = subject.lane in {Lane.PASSWORD, Lane.CLIENT} and not self._hard_stop
@@ -204,17 +210,17 @@ class Throttle:
             store.refused(rows, subject, now)
         return bool(unmarked)
 
-    def _uncount(self, rows: Rows, subject: Subject, tried: Try) -> None:
+    def _uncount(self, rows: Rows, tried: Try, subjects: tuple[Subject, ...]) -> None:
         mark = mark_of(tried.at, known=tried.known)
-        found = store.find(rows, subject)
-        if found is None:
-            return
-        after = uncounted(found, mark)
-        if after.in_a_row == 0:
-            store.forget(rows, subject)
-        else:
-            expires = expires_at(subject.lane, after, hard_stop=self._hard_stop)
-            store.write(rows, subject, after, expires, first=False)
+        for subject, found in store.found(rows, subjects).items():
+            if found is None:
+                continue
+            after = uncounted(found, mark)
+            if after.in_a_row == 0:
+                store.forget(rows, subject)
+            else:
+                expires = expires_at(subject.lane, after, hard_stop=self._hard_stop)
+                store.write(rows, subject, after, expires, first=False)
 
     def _password_wait(self, subject: Subject, tries: Tries, now: int) -> int:
         if subject.lane is Lane.ADDRESS:
