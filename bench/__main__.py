@@ -8,14 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import cores, flood, report, tells
+from bench import cores, flood, postgres, report, tells
 from bench.measures import MEASURES, Measure, Sample
 from bench.scenario import Finding, Scenario
 from bench.stage import FULL, QUICK, Size, Stage
 
 _NOISE = 0.05
 """Share of a core in the hands of strangers from which on a round is measured again."""
-_SCENARIOS = (Scenario(name="tells", play=tells.play), Scenario(name="flood", play=flood.play))
+_SCENARIOS = (
+    Scenario(name="tells", play=tells.play),
+    Scenario(name="flood", play=flood.play),
+    Scenario(name="postgres", play=postgres.play),
+)
 """They take minutes, so they run only when they are named."""
 _OUT = Path(__file__).parent / "out" / "bench.json"
 

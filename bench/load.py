@@ -122,15 +122,20 @@ class _Worker:
             self.done.set_result(None)
 
 
-async def drive(port: int, requests: Iterator[bytes], *, at_once: int, seconds: float = 60.0) -> Load:
-    """Send requests, so many at once, until there are no more or the time is over."""
+async def drive(
+    port: int, requests: Iterator[bytes], *, at_once: int, seconds: float = 60.0, awake: bool = True
+) -> Load:
+    """Send requests, so many at once, until there are no more or the time is over.
+
+    `awake` is for a load with a core of its own.
+    """
     loop, load = asyncio.get_running_loop(), Load()
     connections = [(await loop.create_connection(Connection, "127.0.0.1", port))[1] for _ in range(at_once)]
     begun = time.perf_counter()
     workers = [_Worker(connection, requests, begun + seconds, load) for connection in connections]
     for worker in workers:
         worker.next()
-    stop = _stay_awake(load)
+    stop = _stay_awake(load) if awake else lambda: None
     await asyncio.gather(*(worker.done for worker in workers))
     load.seconds = time.perf_counter() - begun
     stop()

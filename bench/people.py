@@ -4,7 +4,7 @@ import base64
 import hashlib
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,8 @@ from sallyport.wiring import Service, build
 
 PASSWORD: Final = "correct horse battery staple"
 CLIENT: Final = Client(ip="127.0.0.1", user_agent="bench")
-_CHUNK: Final = 2_000
+_CHUNK: Final = 100
+"""People whom one unit of work writes: a unit on a server has a second."""
 _LIMITS: Final = Limits(idle=7 * 24 * 60 * MINUTE, absolute=30 * 24 * 60 * MINUTE)
 _UNSPEND: Final = Sql("UPDATE totp SET last_step = 0")
 
@@ -79,9 +80,9 @@ def environ_of(directory: Path) -> dict[str, str]:
     }
 
 
-def service_in(directory: Path) -> Service:
+def service_in(directory: Path, more: Mapping[str, str] | None = None) -> Service:
     """Build a service in this process, beside the one that is measured: for its stores, its keys, its mint."""
-    return build(load({}, {**os.environ, **environ_of(directory)}, directory))
+    return build(load({}, {**os.environ, **environ_of(directory), **(more or {})}, directory))
 
 
 class Town:
@@ -118,11 +119,12 @@ class Town:
             for person in people
         ]
 
-        def unit(rows: Rows) -> None:
-            for session in opened:
+        def write(chunk: Sequence[Session], rows: Rows) -> None:
+            for session in chunk:
                 sessions.insert(rows, session)
 
-        await service.work(unit)
+        for at in range(0, len(opened), _CHUNK):
+            await service.work(partial(write, opened[at : at + _CHUNK]))
         return [
             service.mint.access(
                 session, Profile(uid=person.uid, name=person.name, roles=(), verified=False), _LIMITS
@@ -135,12 +137,14 @@ class Town:
         now = self.service.clock.now()
         opened = [new_token(CHALLENGE, secrets.token_bytes) for _ in people]
 
-        def unit(rows: Rows) -> None:
-            rows.change(_UNSPEND)
-            for person, challenge in zip(people, opened, strict=True):
+        def write(chunk: Sequence[tuple[Person, Hidden[str]]], rows: Rows) -> None:
+            for person, challenge in chunk:
                 challenges.add_challenge(rows, digest_of(challenge), person.uid, now)
 
-        await self.service.work(unit)
+        await self.service.work(lambda rows: rows.change(_UNSPEND))
+        pairs = list(zip(people, opened, strict=True))
+        for at in range(0, len(pairs), _CHUNK):
+            await self.service.work(partial(write, pairs[at : at + _CHUNK]))
         return opened
 
     def _write_all(self, people: Sequence[Person], rows: Rows) -> None:

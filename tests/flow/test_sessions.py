@@ -8,6 +8,7 @@ from sallyport.audit.rules import Entry, Event
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import DAY, HOUR, SECOND
 from sallyport.sessions import store
+from sallyport.sessions.flow.keeper import Opening
 from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.sessions.rules import PASSWORD as BY_PASSWORD
 from sallyport.sessions.rules import Session
@@ -239,8 +240,9 @@ async def test_the_keeper_renews_no_session_that_does_not_stand(world: World) ->
 async def test_the_keeper_opens_no_session_for_a_disabled_user(world: World) -> None:
     alice, desk = await world.register("alice"), await world.admin()
     await desk.call("PUT", f"/users/{alice.uid}", {"version": 0, "disabled": True})
-    client = Client(ip="127.0.0.1", user_agent="")
+    client, keeper = Client(ip="127.0.0.1", user_agent=""), world.service.keeper
+    opening = Opening(user=alice.uid, proven=BY_PASSWORD, entry=LOGIN)
     with pytest.raises(LookupError, match="not disabled"):
-        await world.service.work(lambda rows: world.service.keeper.open(rows, alice.uid, BY_PASSWORD, client, LOGIN))
+        await world.service.work(lambda rows: keeper.open(rows, opening, client, keeper.owner(rows, alice.uid)))
     # What the unit had written before it failed is undone with it.
     assert await left(world, "sessions") == 1

@@ -6,7 +6,7 @@ from typing import Final
 from sallyport.authenticators.password.hashing import Kept
 from sallyport.kernel.opaque import Digest
 from sallyport.login.rules import CHALLENGE_LIFETIME, CHALLENGE_TRIES, MOST_CHALLENGES, By, Identifier
-from sallyport.store.work import Rows, Sql
+from sallyport.store.work import Rows, Soon, Sql
 
 _CANDIDATE: Final = """SELECT users.id, disabled_at, mfa_since, passwords.id, hash_sealed, generation
     FROM users LEFT JOIN passwords ON passwords.user_id = users.id WHERE """
@@ -98,9 +98,9 @@ def challenged(rows: Rows, digest: Digest) -> str | None:
     return str(row[0]) if row else None
 
 
-def spend_try(rows: Rows, digest: Digest, now: int) -> bool:
-    """Spend one of the five tries of a challenge; False where it is not open."""
-    return bool(rows.change(SPEND_TRY, digest=digest, now=now))
+def spend_try(rows: Rows, digest: Digest, now: int) -> Soon:
+    """Spend one of the five tries of a challenge; meets no row where it is not open."""
+    return rows.soon(SPEND_TRY, digest=digest, now=now)
 
 
 def give_try_back(rows: Rows, digest: Digest) -> None:
@@ -108,9 +108,9 @@ def give_try_back(rows: Rows, digest: Digest) -> None:
     rows.post(GIVE_TRY_BACK, digest=digest)
 
 
-def hold(rows: Rows, digest: Digest, now: int) -> bool:
-    """Take a challenge for the rest of this unit; False where somebody used or ended it before."""
-    return bool(rows.change(HOLD, digest=digest, now=now))
+def hold(rows: Rows, digest: Digest, now: int) -> Soon:
+    """Take a challenge for the rest of this unit; meets no row where somebody used or ended it before."""
+    return rows.soon(HOLD, digest=digest, now=now)
 
 
 def close(rows: Rows, digest: Digest) -> None:

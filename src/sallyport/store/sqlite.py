@@ -49,6 +49,10 @@ class _Known:
         """Return the first row, or None."""
         return self._rows[0] if self._rows else None
 
+    def all(self) -> list[Row]:
+        """Return all rows."""
+        return self._rows
+
     def count(self) -> int:
         """Return how many rows a write met."""
         return self._count

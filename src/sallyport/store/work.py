@@ -50,6 +50,10 @@ class Soon(Protocol):
         """Return the first row, or None."""
         ...
 
+    def all(self) -> list[Row]:
+        """Return all rows."""
+        ...
+
     def count(self) -> int:
         """Return how many rows a write met."""
         ...

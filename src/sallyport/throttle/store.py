@@ -69,14 +69,13 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     lane: Lane
 
 
-def find(rows: Rows, subject: Subject) -> Tries | None:
-    """Return what was counted, or None where nothing was."""
-    return found(rows, (subject,))[subject]
+def find(rows: Rows, subjects: tuple[Subject, ...]) -> dict[Subject, Soon]:
+    """Ask what was counted of each subject; `found` reads the answers."""
+    return {subject: rows.soon(FIND, subject=subject.key, lane=subject.lane.value) for subject in subjects}
 
 
-def found(rows: Rows, subjects: tuple[Subject, ...]) -> dict[Subject, Tries | None]:
+def found(asked: dict[Subject, Soon]) -> dict[Subject, Tries | None]:
     """Return what was counted of each subject, or None where nothing was."""
-    asked = {subject: rows.soon(FIND, subject=subject.key, lane=subject.lane.value) for subject in subjects}
     return {subject: _tries(answer.one()) for subject, answer in asked.items()}
 
 
@@ -100,14 +99,10 @@ def refused(rows: Rows, subject: Subject, now: int) -> None:
     rows.post(REFUSED, subject=subject.key, lane=subject.lane.value, now=now)
 
 
-def clear(rows: Rows, subject: Subject, tried_at: int) -> Soon:
-    """Erase what was counted; meets no row where others were refused since the try that succeeded."""
-    return rows.soon(CLEAR, subject=subject.key, lane=subject.lane.value, tried_at=tried_at)
-
-
-def clear_later(rows: Rows, subject: Subject, at: int) -> None:
-    """Let what was counted stop counting at a moment to come."""
-    rows.post(CLEAR_LATER, subject=subject.key, lane=subject.lane.value, at=at)
+def clear(rows: Rows, subject: Subject, tried_at: int, later: int) -> None:
+    """Erase what was counted; where others were refused since the try that succeeded, it stops counting later."""
+    rows.post(CLEAR, subject=subject.key, lane=subject.lane.value, tried_at=tried_at)
+    rows.post(CLEAR_LATER, subject=subject.key, lane=subject.lane.value, at=later)
 
 
 def forget(rows: Rows, subject: Subject) -> None:
@@ -125,9 +120,14 @@ def clients(rows: Rows, user: str) -> dict[bytes, str]:
     return {row[0]: row[1] for row in rows.all(CLIENTS, user=user)}
 
 
-def client(rows: Rows, user: str, digest: bytes) -> str | None:
-    """Return what one client of a user has proven, or None where it is not known."""
-    row = rows.one(CLIENT, user=user, digest=digest)
+def client(rows: Rows, user: str, digest: bytes) -> Soon:
+    """Ask what one client of a user has proven; `proven_in` reads the answer."""
+    return rows.soon(CLIENT, user=user, digest=digest)
+
+
+def proven_in(found: Soon) -> str | None:
+    """Return what a client has proven, or None where it is not known."""
+    row = found.one()
     return str(row[0]) if row else None
 
 

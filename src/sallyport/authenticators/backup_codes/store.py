@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from sallyport.authenticators.rules import Authenticator, BackupTraits
-from sallyport.store.work import Rows, Sql
+from sallyport.store.work import Rows, Soon, Sql
 
 TYPE: Final = "mfabackup"
 
@@ -70,9 +70,14 @@ def of_user(rows: Rows, user: str) -> Authenticator | None:
     )
 
 
-def recipe(rows: Rows, user: str) -> Recipe | None:
+def recipe(rows: Rows, user: str) -> Soon:
+    """Ask how a user's codes are digested; `recipe_in` reads the answer."""
+    return rows.soon(RECIPE, user=user)
+
+
+def recipe_in(found: Soon) -> Recipe | None:
     """Return how a user's codes are digested, or None where there is no set."""
-    row = rows.one(RECIPE, user=user)
+    row = found.one()
     return Recipe(salt=row[0], pepper_id=row[1]) if row else None
 
 
@@ -91,12 +96,14 @@ def replace(rows: Rows, codes: NewSet, now: int) -> None:
         rows.change(INSERT_CODE, user=codes.user, digest=digest)
 
 
-def spend(rows: Rows, user: str, digest: bytes, now: int) -> bool:
-    """Spend a code; False where it is not of this user's set, or was spent before."""
-    spent = bool(rows.change(SPEND, user=user, digest=digest, now=now))
-    if spent:
-        rows.change(USED, user=user, now=now)
-    return spent
+def spend(rows: Rows, user: str, digest: bytes, now: int) -> Soon:
+    """Spend a code; meets no row where it is not of this user's set, or was spent before."""
+    return rows.soon(SPEND, user=user, digest=digest, now=now)
+
+
+def used(rows: Rows, user: str, now: int) -> None:
+    """Note that a set was used."""
+    rows.post(USED, user=user, now=now)
 
 
 def describe(rows: Rows, told: Authenticator, description: str | None, now: int) -> bool:

@@ -7,7 +7,7 @@ import msgspec
 from sallyport.authenticators.rules import Authenticator, TotpTraits
 from sallyport.authenticators.totp.rules import NO_STEP, PENDING_TRIES, Accepted
 from sallyport.kernel.vault import Place
-from sallyport.store.work import Row, Rows, Sql
+from sallyport.store.work import Row, Rows, Soon, Sql
 
 TYPE: Final = "mfa"
 
@@ -85,9 +85,14 @@ def enrolled(rows: Rows, user: str) -> int:
     return row[0] if row else 0
 
 
-def seeds(rows: Rows, user: str) -> list[SealedSeed]:
-    """Return the seeds of a user's enrolled authenticators."""
-    return [_seed(row) for row in rows.all(SEEDS, user=user)]
+def seeds(rows: Rows, user: str) -> Soon:
+    """Ask for the seeds of a user's enrolled authenticators; `seeds_in` reads the answer."""
+    return rows.soon(SEEDS, user=user)
+
+
+def seeds_in(found: Soon) -> list[SealedSeed]:
+    """Return the seeds that were asked for."""
+    return [_seed(row) for row in found.all()]
 
 
 def replace_pending(rows: Rows, seed: SealedSeed, description: str | None, now: int, expires_at: int) -> None:
@@ -128,9 +133,9 @@ def switch_off(rows: Rows, user: str, now: int) -> int:
     return rows.change(SWITCH_OFF, user=user, now=now)
 
 
-def claim(rows: Rows, user: str, accepted: Accepted, now: int) -> bool:
-    """Spend a step; False where somebody spent it, or a later one, before."""
-    return bool(rows.change(CLAIM_STEP, user=user, uid=accepted.uid, step=accepted.step, now=now))
+def claim(rows: Rows, user: str, accepted: Accepted, now: int) -> Soon:
+    """Spend a step; meets no row where somebody spent it, or a later one, before."""
+    return rows.soon(CLAIM_STEP, user=user, uid=accepted.uid, step=accepted.step, now=now)
 
 
 def describe(rows: Rows, told: Authenticator, description: str | None, now: int) -> bool:

@@ -14,13 +14,14 @@ from sallyport.kernel.opaque import Digest
 from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
 from sallyport.login import store
 from sallyport.login.flow.codes import CodeJudge, GoodCode, Held, factor_of, held_by
-from sallyport.sessions.flow.keeper import SessionKeeper
+from sallyport.sessions.flow.keeper import Opening, SessionKeeper
 from sallyport.sessions.rules import PASSWORD_AND_CODE
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.known_clients import KnownClients
 from sallyport.throttle.flow.throttle import Throttle, Try
 
 WRONG_CODE: Final = Refused(why=Why.WRONG_LOGIN_CODE)
+_CLOSED: Final = Refused(why=Why.CHALLENGE_INVALID)
 
 
 class _Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,28 +73,32 @@ class AnswerChallenge:
     def _gather(self, rows: Rows, challenge: Digest, factor: Factor, client: Client, seat: Seat) -> _Seen | Refused:
         user = store.challenged(rows, challenge)
         if user is None:
-            return Refused(why=Why.CHALLENGE_INVALID)
+            return _CLOSED
         rows.alone(user)
-        if not store.spend_try(rows, challenge, self._clock.now()):
-            return Refused(why=Why.CHALLENGE_INVALID)
+        spent, held = store.spend_try(rows, challenge, self._clock.now()), held_by(rows, user, factor)
         attempt = Entry(event=Event.LOGIN_CODE, factor=factor, user=user)
-        tried = self._throttle.second_factor(rows, user, client)
+        tried = self._throttle.second_factor(rows, user, client, unless=lambda: None if spent.count() else _CLOSED)
+        if tried is _CLOSED:
+            return _CLOSED
         if isinstance(tried, Refused):
             store.give_try_back(rows, challenge)
             return self._journal.refused(rows, attempt, client, tried)
         seat.demand(known=tried.known)
-        return _Seen(held=held_by(rows, user, factor), tried=tried, attempt=attempt)
+        return _Seen(held=held(), tried=tried, attempt=attempt)
 
     def _record(self, rows: Rows, challenge: Digest, good: GoodCode, seen: _Seen, client: Client) -> Tokens | Refused:
         now = self._clock.now()
         rows.alone(*seen.tried.keys)
+        held, succeed = store.hold(rows, challenge, now), self._throttle.succeeding(rows, seen.tried)
+        remember = self._clients.remembering(rows, good.user, PASSWORD_AND_CODE, client)
         # Whoever ends challenges (a new password, a disabled user, a faster answer) ends this login too, and then the
         # code is not spent in vain.
-        if not store.hold(rows, challenge, now):
-            return self._journal.refused(rows, seen.attempt, client, Refused(why=Why.CHALLENGE_INVALID))
-        if not self._judge.claim(rows, good, now):
+        if not held.count():
+            return self._journal.refused(rows, seen.attempt, client, _CLOSED)
+        is_claimed, owner = self._judge.claim(rows, good, now), self._keeper.owner(rows, good.user)
+        if not is_claimed():
             return self._journal.refused(rows, seen.attempt, client, WRONG_CODE)
         store.close(rows, challenge)
-        self._throttle.succeeded(rows, seen.tried)
-        known_as = self._clients.remember(rows, good.user, PASSWORD_AND_CODE, client)
-        return self._keeper.open(rows, good.user, PASSWORD_AND_CODE, client, seen.attempt, known_as=known_as)
+        succeed()
+        opening = Opening(user=good.user, proven=PASSWORD_AND_CODE, entry=seen.attempt, known_as=remember())
+        return self._keeper.open(rows, opening, client, owner)

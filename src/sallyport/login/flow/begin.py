@@ -17,7 +17,7 @@ from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
 from sallyport.login import store
 from sallyport.login.flow.codes import CodeJudge, GoodCode, Held, held_by
 from sallyport.login.rules import CHALLENGE_LIFETIME, Identifier
-from sallyport.sessions.flow.keeper import SessionKeeper
+from sallyport.sessions.flow.keeper import Opening, SessionKeeper
 from sallyport.sessions.rules import CODE, PASSWORD
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.known_clients import KnownClients
@@ -113,13 +113,15 @@ class BeginLogin:
     def _record(self, rows: Rows, proven: _Proven, client: Client) -> Tokens | Challenged | Refused:
         now, seen = self._clock.now(), proven.candidate
         rows.alone(*proven.tried.keys)
+        succeed, owner = self._throttle.succeeding(rows, proven.tried), self._keeper.owner(rows, seen.user)
+        remember = self._clients.remembering(rows, seen.user, PASSWORD, client)
         still = passwords.Seen(user=seen.user, uid=proven.held.uid, generation=seen.generation, mfa=seen.mfa)
         if not passwords.use(rows, still, proven.rehashed, now):
             return self._journal.refused(rows, _attempt(seen), client, WRONG)
-        self._throttle.succeeded(rows, proven.tried)
+        succeed()
         if not seen.mfa:
-            known_as = self._clients.remember(rows, seen.user, PASSWORD, client)
-            return self._keeper.open(rows, seen.user, PASSWORD, client, _attempt(seen), known_as=known_as)
+            opening = Opening(user=seen.user, proven=PASSWORD, entry=_attempt(seen), known_as=remember())
+            return self._keeper.open(rows, opening, client, owner)
         self._journal.note(rows, _attempt(seen), client)
         token = new_token(CHALLENGE, self._randomness)
         store.add_challenge(rows, digest_of(token), seen.user, now)
@@ -149,17 +151,18 @@ class BeginLogin:
         tried = self._throttle.second_factor(rows, user, client)
         if isinstance(tried, Refused):
             return self._journal.refused(rows, attempt, client, tried)
-        return held_by(rows, user, Factor.BACKUP_CODE), tried
+        return held_by(rows, user, Factor.BACKUP_CODE)(), tried
 
     def _record_code(
         self, rows: Rows, attempt: Entry, good: GoodCode, tries: tuple[Try, ...], client: Client
     ) -> Tokens | Refused:
         rows.alone(*{key for tried in tries for key in tried.keys})
-        if not store.may_log_in(rows, good.user) or not self._judge.claim(rows, good, self._clock.now()):
+        if not store.may_log_in(rows, good.user) or not self._judge.claim(rows, good, self._clock.now())():
             return self._journal.refused(rows, attempt, client, WRONG)
         for tried in tries:
             self._throttle.succeeded(rows, tried)
-        return self._keeper.open(rows, good.user, CODE, client, attempt)
+        opening = Opening(user=good.user, proven=CODE, entry=attempt)
+        return self._keeper.open(rows, opening, client, self._keeper.owner(rows, good.user))
 
     async def _wrong(self, candidate: store.Candidate | None, client: Client) -> Refused:
         """Write down what failed, in a unit that costs the same whether anybody is there or not."""

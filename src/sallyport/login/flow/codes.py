@@ -1,5 +1,7 @@
 """Judging a code of any second factor, and claiming it: once, by one conditional write."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from sallyport.audit.rules import Factor
@@ -63,11 +65,20 @@ class CodeJudge:
             return GoodCode(user=user, proof=proof)
         return None
 
-    def claim(self, rows: Rows, good: GoodCode, now: int) -> bool:
-        """Spend the code; False where it was spent before, or is none of this user's."""
-        if isinstance(good.proof, Accepted):
-            return totp.claim(rows, good.user, good.proof, now)
-        return backup_codes.spend(rows, good.user, good.proof, now)
+    def claim(self, rows: Rows, good: GoodCode, now: int) -> Callable[[], bool]:
+        """Spend the code, soon. What is returned says False where it was spent before, or is none of this user's."""
+        user, proof = good.user, good.proof
+        if isinstance(proof, Accepted):
+            step = totp.claim(rows, user, proof, now)
+            return lambda: bool(step.count())
+        spent = backup_codes.spend(rows, user, proof, now)
+
+        def is_spent() -> bool:
+            if spent.count():
+                backup_codes.used(rows, user, now)
+            return bool(spent.count())
+
+        return is_spent
 
 
 def factor_of(code: Code) -> Factor:
@@ -75,8 +86,10 @@ def factor_of(code: Code) -> Factor:
     return Factor.BACKUP_CODE if isinstance(code, BackupCode) else Factor.TOTP
 
 
-def held_by(rows: Rows, user: str, factor: Factor) -> Held:
-    """Return what a code of this kind is judged against."""
+def held_by(rows: Rows, user: str, factor: Factor) -> Callable[[], Held]:
+    """Ask what a code of this kind is judged against; what is returned gives the answer."""
     if factor is Factor.BACKUP_CODE:
-        return Held(user=user, seeds=[], recipe=backup_codes.recipe(rows, user))
-    return Held(user=user, seeds=totp.seeds(rows, user), recipe=None)
+        recipe = backup_codes.recipe(rows, user)
+        return lambda: Held(user=user, seeds=[], recipe=backup_codes.recipe_in(recipe))
+    seeds = totp.seeds(rows, user)
+    return lambda: Held(user=user, seeds=totp.seeds_in(seeds), recipe=None)

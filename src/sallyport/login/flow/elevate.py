@@ -104,7 +104,7 @@ class Elevate:
         tried = self._throttle.second_factor(rows, caller.uid, caller.client, caller.login_client)
         if isinstance(tried, Refused):
             return self._refused(rows, caller, factor, tried)
-        return _SecondDoor(held=held_by(rows, caller.uid, factor), tried=tried)
+        return _SecondDoor(held=held_by(rows, caller.uid, factor)(), tried=tried)
 
     def _record(
         self,
@@ -119,7 +119,7 @@ class Elevate:
         if refused := self._keeper.refused(rows, caller, *password.keys):
             return refused
         factor = good[0].factor if good else Factor.PASSWORD
-        if good and not self._judge.claim(rows, good[0], now):
+        if good and not self._judge.claim(rows, good[0], now)():
             return self._refused(rows, caller, factor, WRONG_CODE)
         if not passwords.use(rows, still, rehashed, now):
             return self._refused(rows, caller, Factor.PASSWORD, WRONG)

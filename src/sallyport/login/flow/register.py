@@ -14,7 +14,7 @@ from sallyport.kernel.clock import Clock
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Ids
 from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
-from sallyport.sessions.flow.keeper import SessionKeeper
+from sallyport.sessions.flow.keeper import Opening, SessionKeeper
 from sallyport.sessions.rules import NOTHING, PASSWORD
 from sallyport.store.work import Rows, Work
 from sallyport.users import store as users
@@ -99,7 +99,8 @@ class Register:
             self._journal.did(rows, desk, Event.USER_CREATED, user=user.uid)
         else:
             created = Entry(event=Event.USER_CREATED)
-            tokens = self._keeper.open(rows, user.uid, PASSWORD if kept else NOTHING, client, created)
+            opening = Opening(user=user.uid, proven=PASSWORD if kept else NOTHING, entry=created)
+            tokens = self._keeper.open(rows, opening, client, self._keeper.owner(rows, user.uid))
         if kept:
             self._journal.note(rows, _first_secret(desk, kept), client)
         return tokens

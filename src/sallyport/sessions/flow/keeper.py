@@ -39,6 +39,18 @@ class Lifetimes:
         return self.trusted if self.policy.trusts(roles) else self.ordinary
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What opens a session."""
+
+    user: str
+    proven: Proven
+    entry: Entry
+    """The one audit row of the unit, which also names the session."""
+    known_as: Hidden[str] | None = None
+    """The client token that a full login gives out."""
+
+
 class SessionKeeper:
     """Opens, renews and ends sessions inside other rooms' units of work, and mints their tokens after the commit."""
 
@@ -61,37 +73,28 @@ class SessionKeeper:
         self._ids = ids
         self._randomness = randomness
 
-    def open(
-        self,
-        rows: Rows,
-        user: str,
-        proven: Proven,
-        client: Client,
-        entry: Entry,
-        *,
-        known_as: Hidden[str] | None = None,
-    ) -> Tokens:
-        """Open a session for what was just proven. The unit has made sure that the user is there and not disabled.
+    def owner(self, rows: Rows, user: str) -> Soon:
+        """Ask for whom a session is opened."""
+        return store.owner(rows, user)
 
-        `entry` is what opens it: the one audit row of the unit, which also names the session.
-        `known_as` is the client token that a full login gives out.
-        """
+    def open(self, rows: Rows, opening: Opening, client: Client, owner: Soon) -> Tokens:
+        """Open a session for what was just proven. The unit has made sure that the user is there and not disabled."""
         now = self._clock.now()
         session = Session(
             uid=self._ids.new(),
-            user=user,
-            proven=proven,
+            user=opening.user,
+            proven=opening.proven,
             auth_time=now,
             created_at=now,
             last_used_at=now,
             ip=client.ip,
             user_agent=client.user_agent,
-            client_digest=digest_of(known_as) if known_as else None,
+            client_digest=digest_of(opening.known_as) if opening.known_as else None,
         )
         store.insert(rows, session)
-        owner = store.owner(rows, session.user)
-        self._journal.note(rows, replace(entry, user=user, actor=user, session=session.uid), client)
-        return self._with_new_token(rows, session, owner, known_as)
+        entry = replace(opening.entry, user=session.user, actor=session.user, session=session.uid)
+        self._journal.note(rows, entry, client)
+        return self._with_new_token(rows, session, owner, opening.known_as)
 
     def renew(self, rows: Rows, caller: Caller, proven: Proven | None) -> Tokens:
         """Give the caller's session new tokens; those before are retired. A new proof is written if there is one.

@@ -43,6 +43,10 @@ class Answer:
         """Return the first row, or None."""
         return self.rows[0] if self.rows else None
 
+    def all(self) -> list[Row]:
+        """Return all rows."""
+        return self.rows
+
     def count(self) -> int:
         """Return how many rows a write met."""
         return self.met

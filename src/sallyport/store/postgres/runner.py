@@ -46,6 +46,10 @@ class _Soon:
         """Return the first row, or None."""
         return self._known().one()
 
+    def all(self) -> list[Row]:
+        """Return all rows."""
+        return self._known().rows
+
     def count(self) -> int:
         """Return how many rows a write met."""
         return self._known().met

@@ -1,6 +1,7 @@
 """Clients that have logged in before, by the token that they were given then."""
 
 import hmac
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -43,25 +44,30 @@ class KnownClients:
     def known(self, rows: Rows, user: str, client: Client, login_client: bytes | None = None) -> Known | None:
         """Return what a client is known by: the token that it shows, or the one that its session was opened with."""
         digest = digest_of(client.token) if client.token else login_client
-        proven = store.client(rows, user, digest) if digest else None
+        proven = store.proven_in(store.client(rows, user, digest)) if digest else None
         return None if digest is None or proven is None else Known(digest=digest, with_code=_beyond_a_password(proven))
 
     def any_with_code(self, rows: Rows, user: str) -> bool:
         """Tell whether any client of a user ever got through the second door."""
         return any(map(_beyond_a_password, store.clients(rows, user).values()))
 
-    def remember(self, rows: Rows, user: str, proven: tuple[str, ...], client: Client) -> Hidden[str]:
-        """Make a client known that has fully logged in; returns its token, the same as long as it is known."""
-        now, shown = self._clock.now(), client.token
-        before = store.client(rows, user, digest_of(shown)) if shown else None
-        if shown is not None and before is not None:
-            together = " ".join(dict.fromkeys((*before.split(), *proven)))
-            store.use_client(rows, user, digest_of(shown), together, now)
-            return shown
-        # A token that somebody else brought here is never taken over: it might be a stranger's.
-        token = self._new_token()
-        store.add_client(rows, user, digest_of(token), " ".join(proven), now)
-        return token
+    def remembering(self, rows: Rows, user: str, proven: tuple[str, ...], client: Client) -> Callable[[], Hidden[str]]:
+        """Return what makes a client known that has fully logged in; it gives its token, the same as long as known."""
+        shown = client.token
+        asked = store.client(rows, user, digest_of(shown)) if shown else None
+
+        def remember() -> Hidden[str]:
+            now, before = self._clock.now(), store.proven_in(asked) if asked else None
+            if shown is not None and before is not None:
+                together = " ".join(dict.fromkeys((*before.split(), *proven)))
+                store.use_client(rows, user, digest_of(shown), together, now)
+                return shown
+            # A token that somebody else brought here is never taken over: it might be a stranger's.
+            token = self._new_token()
+            store.add_client(rows, user, digest_of(token), " ".join(proven), now)
+            return token
+
+        return remember
 
     def invite(self, rows: Rows, user: str) -> Hidden[str]:
         """Return a client token for a link that is mailed to a user who waits: it opens nothing but a lane of tries."""

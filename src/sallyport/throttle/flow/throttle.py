@@ -48,6 +48,9 @@ _WINDOWS: Final[dict[Lane, tuple[Window, ...]]] = {Lane.SECOND_FACTOR: SECOND_FA
 def _nothing(_rows: Rows) -> None: ...
 
 
+def _no_reason() -> None: ...
+
+
 class Try(msgspec.Struct, frozen=True, kw_only=True):
     """A try that was counted, and is now to be judged."""
 
@@ -98,8 +101,19 @@ class Throttle:
         subjects = (own, subject) if self._hard_stop else (own,)
         return self._try(rows, subject.key, subjects, client, self._known_password_wait, known=True)
 
-    def second_factor(self, rows: Rows, user: str, client: Client, login_client: bytes | None = None) -> Try | Refused:
-        """Count a try of a second factor, whichever and by whichever route."""
+    def second_factor(
+        self,
+        rows: Rows,
+        user: str,
+        client: Client,
+        login_client: bytes | None = None,
+        *,
+        unless: Callable[[], Refused | None] = _no_reason,
+    ) -> Try | Refused:
+        """Count a try of a second factor, whichever and by whichever route; nothing is counted where `unless` says so.
+
+        It is asked when the answers to all that this unit has asked are there.
+        """
         subject = Subject(key=user, lane=Lane.SECOND_FACTOR)
         known = self._clients.known(rows, user, client, login_client)
         with_code = known is not None and known.with_code
@@ -112,22 +126,26 @@ class Throttle:
                 return longest
             return code_wait(tries, now, known=False, kept=False)  # nobody is there to keep anything for
 
-        tried = self._try(rows, user, (subject,), client, wait, known=with_code)
+        tried = self._try(rows, user, (subject,), client, wait, known=with_code, unless=unless)
         if isinstance(tried, Try) and tried.in_a_row >= MOST_IN_A_ROW:
             self._switch_off(rows, user, tried.at)
         return tried
 
     def succeeded(self, rows: Rows, tried: Try) -> None:
-        """Stop counting what was counted for this user in these lanes; of the address, this one try.
+        """Stop counting what was counted for this user in these lanes; of the address, this one try."""
+        self.succeeding(rows, tried)()
 
-        The unit has the keys of the try to itself.
-        """
-        cleared = {subject: store.clear(rows, subject, tried.at) for subject in tried.counted}
-        self._uncount(rows, tried, (tried.address,) if tried.address else ())
-        for subject, clearing in cleared.items():
-            # In the middle of a burst of guesses a success must not make room for more of them.
-            if not clearing.count():
-                store.clear_later(rows, subject, self._clock.now() + CLEARING)
+    def succeeding(self, rows: Rows, tried: Try) -> Callable[[], None]:
+        """Return what settles a try that succeeds. The unit has the keys of the try to itself."""
+        uncount = self._uncounting(rows, tried, (tried.address,) if tried.address else ())
+
+        def settle() -> None:
+            uncount()
+            for subject in tried.counted:
+                # In the middle of a burst of guesses a success must not make room for more of them.
+                store.clear(rows, subject, tried.at, later=self._clock.now() + CLEARING)
+
+        return settle
 
     @asynccontextmanager
     async def judging(self, work: Work, tried: Try, *, also: Unit[None] = _nothing) -> AsyncIterator[None]:
@@ -157,7 +175,7 @@ class Throttle:
     def _withdraw(self, rows: Rows, tried: Try, also: Unit[None]) -> None:
         rows.alone(*tried.keys)
         also(rows)
-        self._uncount(rows, tried, (*tried.counted, tried.address) if tried.address else tried.counted)
+        self._uncounting(rows, tried, (*tried.counted, tried.address) if tried.address else tried.counted)()
 
     def _try(
         self,
@@ -168,16 +186,20 @@ class Throttle:
         wait: Callable[[Subject, Tries, int], int],
         *,
         known: bool,
+        unless: Callable[[], Refused | None] = _no_reason,
     ) -> Try | Refused:
         now = self._clock.now()
         if not self._on:
-            return Try(at=now, known=known, in_a_row=0, counted=(), address=None, keys=(owner,))
+            return unless() or Try(at=now, known=known, in_a_row=0, counted=(), address=None, keys=(owner,))
         # A known client has tries of its own, which no stranger behind the same address can use up.
         key = "" if known else address_key(client.ip)
         address = Subject(key=key, lane=Lane.ADDRESS) if key else None
         every, keys = ((*subjects, address), (owner, f"address {key}")) if address else (subjects, (owner,))
         rows.alone(*keys)
-        before = {subject: self._standing(subject, tries, now) for subject, tries in store.found(rows, every).items()}
+        found = store.found(store.find(rows, every))
+        if refused := unless():
+            return refused
+        before = {subject: self._standing(subject, tries, now) for subject, tries in found.items()}
         waits = {
             subject: sooner(tries or NONE, now, wait(subject, tries or NONE, now)) for subject, tries in before.items()
         }
@@ -210,17 +232,20 @@ class Throttle:
             store.refused(rows, subject, now)
         return bool(unmarked)
 
-    def _uncount(self, rows: Rows, tried: Try, subjects: tuple[Subject, ...]) -> None:
+    def _uncounting(self, rows: Rows, tried: Try, subjects: tuple[Subject, ...]) -> Callable[[], None]:
+        asked = store.find(rows, subjects)
         mark = mark_of(tried.at, known=tried.known)
-        for subject, found in store.found(rows, subjects).items():
-            if found is None:
-                continue
-            after = uncounted(found, mark)
-            if after.in_a_row == 0:
-                store.forget(rows, subject)
-            else:
-                expires = expires_at(subject.lane, after, hard_stop=self._hard_stop)
-                store.write(rows, subject, after, expires, first=False)
+
+        def uncount() -> None:
+            for subject, found in store.found(asked).items():
+                after = uncounted(found, mark) if found else NONE
+                if after.in_a_row:
+                    expires = expires_at(subject.lane, after, hard_stop=self._hard_stop)
+                    store.write(rows, subject, after, expires, first=False)
+                elif found:
+                    store.forget(rows, subject)
+
+        return uncount
 
     def _password_wait(self, subject: Subject, tries: Tries, now: int) -> int:
         if subject.lane is Lane.ADDRESS:
