@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any, Final, TypeVar
 
+from sallyport.kernel.durable import make_folder
 from sallyport.kernel.meters import Histogram, Meter, Tally
 from sallyport.store.presence import Presence
 from sallyport.store.work import Row, Soon, Sql, StorageUnavailableError, Unit, Value
@@ -263,7 +264,7 @@ def create_file(path: Path) -> None:
     has on it, and another process would then delete the log under our feet. sqlite.org/howtocorrupt.html 2.2
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         if not path.exists():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as fault:
