@@ -1,7 +1,7 @@
 """Nothing that was acknowledged is lost, nothing is accepted twice, whenever the server is killed or the power goes.
 
-`make torture` does either 200 times. `SALLYPORT_TEST_KILLS` and `SALLYPORT_TEST_SEED` say how often, and from which seed:
-the same seed makes the same plan, though the machine decides how far a server comes before it dies.
+`make torture` does either 200 times. `SALLYPORT_TEST_KILLS` and `SALLYPORT_TEST_SEED` say how often, and from which
+seed: the same seed makes the same plan, though the machine decides how far a server comes before it dies.
 """
 
 import asyncio

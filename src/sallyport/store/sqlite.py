@@ -232,7 +232,8 @@ def _run_group(connection: sqlite3.Connection, rows: SqliteRows, group: list[_Wa
 
 
 def _fail_group(connection: sqlite3.Connection, group: list[_Waiting], fault: sqlite3.Error) -> None:
-    if connection.in_transaction:
+    # A disk that takes nothing may not give up the transaction either: then the next group begins by failing here.
+    with suppress(sqlite3.Error):
         connection.rollback()
     for waiting in group:
         waiting.failure = StorageUnavailableError(str(fault))
