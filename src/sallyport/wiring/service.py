@@ -45,6 +45,7 @@ from sallyport.sessions.signing import SigningKeys
 from sallyport.settings import Settings
 from sallyport.store import schema
 from sallyport.store.database import Database, database_at, scalar
+from sallyport.store.readiness import Readiness
 from sallyport.throttle.flow.known_clients import KnownClients, SweepThrottles
 from sallyport.throttle.flow.throttle import Throttle
 from sallyport.wiring import routes
@@ -112,7 +113,7 @@ class Service:
             *AuditRoutes(ReadAudit(self.work)).endpoints(),
         ]
         operation = OperationRoutes(
-            ready=self._ready, others=declared, version=__version__, server=self.settings.public_url
+            ready=Readiness(self.work), others=declared, version=__version__, server=self.settings.public_url
         )
         return [*declared, *operation.endpoints()]
 
@@ -138,10 +139,6 @@ class Service:
         """Let what runs come to its end."""
         self.pool.close()
         self.work.close()
-
-    async def _ready(self) -> bool:
-        row = await self.work.read(lambda rows: rows.one(schema.VERSION))
-        return row is not None and row[0] == schema.HEAD
 
     def _throttle(self) -> Throttle:
         return Throttle(

@@ -48,6 +48,7 @@ class SealAudit:
         self._clock = clock
         self._due: Mark | None = None
         self._not_before = 0
+        self._hindered: list[str] = []
         self._complaints = frozenset[str]()
 
     async def __call__(self) -> None:
@@ -62,7 +63,8 @@ class SealAudit:
             after = batch.after
         complaints = [f"row {uid} was written by another hand, and is not sealed" for uid in forged]
         if self._due and self._clock.now() >= self._not_before:
-            complaints += await self._mark(self._due)
+            self._hindered = await self._mark(self._due)
+        complaints += self._hindered
         self._complain(frozenset(complaints))
 
     async def finish(self) -> None:
@@ -104,7 +106,7 @@ class SealAudit:
         return []
 
     def _complain(self, complaints: frozenset[str]) -> None:
-        """Log what is wrong when it comes up, and not twice a second."""
+        """Log what is wrong when it comes up, and not again while it lasts."""
         for complaint in sorted(complaints - self._complaints):
             log.error("audit log", fault=complaint, advice="run: sallyport audit verify")
         self._complaints = complaints
