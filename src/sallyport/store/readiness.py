@@ -36,5 +36,5 @@ class Readiness:
 
 def _write(rows: Rows) -> None:
     """Write a row, and have it as it was: SQLite writes nothing where the new value is the old one."""
-    rows.change(MOVE, by=1)
-    rows.change(MOVE, by=-1)
+    rows.post(MOVE, by=1)
+    rows.post(MOVE, by=-1)

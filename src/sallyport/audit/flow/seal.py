@@ -47,7 +47,7 @@ class SealAudit:
         self._checkpoint = checkpoint
         self._clock = clock
         self._due: Mark | None = None
-        self._not_before = 0
+        self._marked_at = 0
         self._hindered: list[str] = []
         self._complaints = frozenset[str]()
 
@@ -62,14 +62,14 @@ class SealAudit:
                 self._due = batch.head
             after = batch.after
         complaints = [f"row {uid} was written by another hand, and is not sealed" for uid in forged]
-        if self._due and self._clock.now() >= self._not_before:
+        if self._due and abs(self._clock.now() - self._marked_at) >= SECOND:
             self._hindered = await self._mark(self._due)
         complaints += self._hindered
         self._complain(frozenset(complaints))
 
     async def finish(self) -> None:
         """Seal the rest as a process ends, and write the checkpoint: rows without a place are missed by nobody."""
-        self._not_before = 0
+        self._marked_at = 0
         await self()
 
     async def _batch(self, after: str) -> _Batch:
@@ -92,7 +92,7 @@ class SealAudit:
 
     async def _mark(self, due: Mark) -> list[str]:
         """Write the checkpoint, and return what hinders it. The file is touched in a thread: it may be slow."""
-        self._not_before = self._clock.now() + SECOND
+        self._marked_at = self._clock.now()
         try:
             known = await asyncio.to_thread(self._checkpoint.read)
             if known and await self._work.read(lambda rows: store.digest_at(rows, known.position)) != known.digest:
