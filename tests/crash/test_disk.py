@@ -46,6 +46,17 @@ with turns.turn_in(Path(sys.argv[1])):
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
+DATABASE = """
+import os, signal, sqlite3, sys
+from pathlib import Path
+from sallyport.store.sqlite import create_file
+create_file(Path(sys.argv[1]))
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("CREATE TABLE told (number INTEGER)")
+connection.execute("INSERT INTO told VALUES (1)")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -103,3 +114,10 @@ def test_a_folder_lasts_with_what_is_in_it(tmp_path: Path, library: Path, synced
     (tmp_path / "disk").mkdir()
     died(tmp_path / "disk", library, DEEP, str(deep), synced)
     assert (deep / "file").exists() is (synced == "always")
+
+
+def test_the_folder_of_a_new_database_lasts(tmp_path: Path, library: Path) -> None:
+    path = tmp_path / "disk" / "one" / "two" / "rows.db"
+    (tmp_path / "disk").mkdir()
+    died(tmp_path / "disk", library, DATABASE, str(path))
+    assert count(path)[0] == "ok"
