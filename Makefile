@@ -43,7 +43,7 @@ test: $(PROJECT) $(DEV) ## Run all tests (ARGS="--no-cov -k word" selects; NO_AP
 	@sh scripts/debian-tools.sh
 	@$(BIN)/pytest -n 2 --cov=sallyport $(ARGS)
 
-torture: $(PROJECT) $(DEV) ## Kill the server 200 times and look for what it lost (KILLS=1000 for more)
+torture: $(PROJECT) $(DEV) ## Kill the server 200 times, cut its power 200 times, look for what it lost (KILLS=1000 for more)
 	@SALLYPORT_TEST_KILLS=$(KILLS) $(BIN)/pytest -s --no-cov tests/crash $(ARGS)
 
 check: $(PROJECT) $(DEV) ## Lint, format, types, import rules

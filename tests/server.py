@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +24,11 @@ SECONDS_TO_END = 30
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: the status, and the parsed body."""
+    """What came back: the status, the parsed body, and for how many seconds it says to wait."""
 
     status: int
     body: Any
+    retry_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Server:
             connection.request(method, path, json.dumps(body) if body is not None else None, headers)
             response = connection.getresponse()
             text = response.read()
-            return Reply(response.status, json.loads(text) if text else None)
+            body = json.loads(text) if text else None
+            return Reply(response.status, body, response.getheader("Retry-After"))
         finally:
             connection.close()
 
@@ -118,14 +120,19 @@ def run(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None)
 
 
 @contextmanager
-def serving(folder: Path, *flags: str, environ: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Run `sallyport serve` in a folder until the end of a `with`; it is ready when the block begins."""
+def serving(
+    folder: Path, *flags: str, environ: Mapping[str, str] | None = None, inside: Sequence[str] = ()
+) -> Iterator[Server]:
+    """Run `sallyport serve` in a folder until the end of a `with`; it is ready when the block begins.
+
+    `inside` is a command that runs it, in its own process: `exec` or the like.
+    """
     port = free_port()
     out, err = folder / "out", folder / "err"
     given = {"SALLYPORT_PUBLIC_URL": f"http://{HOST}:{port}"} | dict(environ or {})
     with out.open("w") as out_file, err.open("w") as err_file:
         process = subprocess.Popen(
-            command("serve", "--port", str(port), *flags),
+            [*inside, *command("serve", "--port", str(port), *flags)],
             cwd=folder,
             env=environment(folder, **given),
             stdin=subprocess.DEVNULL,

@@ -22,6 +22,7 @@ _SWEEP_SECONDS: Final = 60
 _SHARE_SECONDS: Final = 1
 _KEYS_SECONDS: Final = 1
 _SEAL_SECONDS: Final = 0.5
+_CLOCK_SECONDS: Final = 1
 _EXPOSED: Final = ("Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 
 log = structlog.get_logger()
@@ -47,6 +48,7 @@ class Application:
         beside = asyncio.gather(
             _repeat(_SWEEP_SECONDS, "sweep", *self.service.sweeps),
             _repeat(_SEAL_SECONDS, "audit sealing", self.service.seal),
+            _repeat(_CLOCK_SECONDS, "a look at the clock", self.service.clockwatch),
             _follow_keys(self.service),
             *([_share(shared)] if shared else []),
         )

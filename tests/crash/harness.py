@@ -2,7 +2,8 @@
 
 SIGKILL takes the process and leaves the kernel: what was written and not yet synced to the disk survives it. So this
 shows answers that run ahead of their COMMIT, state that lives in memory only, half-done starts and recovery; it does
-not show a missing fsync (`PRAGMA synchronous`), which takes a power cut.
+not show a missing fsync (`PRAGMA synchronous`). For that the power is cut: a library under the server notes what it
+writes and syncs, and after the kill its files are put back to what a disk would have had (`disk.py`).
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.crash.checks import MOST_TRIES, Checker
+from tests.crash.disk import Disk
 from tests.crash.journal import Journal, Person
 from tests.crash.moves import Client
 from tests.crash.wire import CutError, Line
@@ -64,11 +66,15 @@ class Report:
     doubts: int = 0
     people: int = 0
     throttled: bool = False
+    syncs: int = 0
+    dropped: int = 0
+    """Changes that were lost with the power, wholly or in part."""
 
     def __str__(self) -> str:
+        cut = f" {self.syncs} syncs, {self.dropped} changes lost with the power;" if self.syncs else ""
         kills = ", ".join(f"{count} {moment.value}" for moment, count in self.kills.items())
         return (
-            f"seed {self.seed}: {sum(self.kills.values())} kills ({kills}); {self.people} people, "
+            f"seed {self.seed}: {sum(self.kills.values())} kills ({kills});{cut} {self.people} people, "
             f"{self.acknowledged} acknowledged answers, {self.doubts} doubts; wrong passwords "
             f"{'are' if self.throttled else 'are not'} counted; start to /readyz: "
             f"median {statistics.median(self.starts):.2f} s, longest {max(self.starts):.2f} s"
@@ -76,13 +82,19 @@ class Report:
 
 
 class Process:
-    """A server that can be killed at any moment, from its first on."""
+    """A server that can be killed at any moment, from its first on; where it has a disk, the power goes with it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: Disk | None) -> None:
         self.port = free_port()
+        self._disk = disk
         self._folder = folder
         self._err = folder / "err"
-        given = {"SALLYPORT_ADMIN_PASSWORD": ADMIN_PASSWORD, "SALLYPORT_PUBLIC_URL": f"http://{HOST}:8080"}
+        given = {
+            "SALLYPORT_ADMIN_PASSWORD": ADMIN_PASSWORD,
+            "SALLYPORT_PUBLIC_URL": f"http://{HOST}:8080",
+            # Two folders deep: nothing but the service itself makes their names last.
+            "SALLYPORT_KEYS_DIR": f"{folder}/secret/keys",
+        } | (disk.begin() if disk else {})
         self.begun = time.monotonic()
         with self._err.open("w") as err:
             self._process = subprocess.Popen(
@@ -105,6 +117,9 @@ class Process:
         """Kill it and wait until the kernel has let go of it."""
         self.kill()
         self._process.wait()
+        if self._disk:
+            self._disk.lose_power()
+            self._disk = None
 
     async def ready(self) -> float:
         """Wait for the first 200 of /readyz; returns the seconds since the start."""
@@ -128,13 +143,16 @@ class Process:
 class Harness:
     """Keeps a server on one set of files, and the journal of its clients."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, library: Path | None = None) -> None:
+        """`library` notes what goes to the disk; without it the power stays on."""
         self._folder = folder
+        self._library = library
         self._random = random.Random(seed)
         self._journal = Journal(folder / "journal")
         self.report = Report(seed)
         self._data = folder / "data"
         self._data.mkdir()
+        self._disk = self._disk_under(self._data)
         self._round = 0
         self._processes: list[Process] = []
 
@@ -152,7 +170,14 @@ class Harness:
             self._journal.close()
         self.report.acknowledged, self.report.doubts = self._journal.acknowledged, self._journal.doubts
         self.report.people = len(self._journal.people)
+        if self._disk:
+            self.report.syncs, self.report.dropped = self._disk.syncs, self._disk.dropped
         return self.report
+
+    def _disk_under(self, folder: Path) -> Disk | None:
+        if self._library is None:
+            return None
+        return Disk(folder, self._library, self._folder / f"{folder.name}.trace", seed=self._random.random())
 
     async def _one_turn(self, server: Process, moment: Moment) -> Process:
         match moment:
@@ -163,7 +188,7 @@ class Harness:
             case Moment.START:
                 # The server that lives is killed at rest; the one that counts, in the middle of its start.
                 server.bury()
-                await self._start_killed(self._data, 0.6)
+                await self._start_killed(self._data, 0.6, self._disk)
             case Moment.LOAD:
                 await self._load(server, self._random.uniform(0.1, 1.2), None)
             case Moment.FIRST_BYTE:
@@ -225,10 +250,10 @@ class Harness:
             for line in lines:
                 line.close()
 
-    async def _start_killed(self, folder: Path, longest: float) -> None:
+    async def _start_killed(self, folder: Path, longest: float, disk: Disk | None) -> None:
         """Kill a start: after some time, or as soon as its files have changed some times: there it is tender."""
         after, changes = self._random.uniform(0.0, longest), self._random.choice((0, self._random.randrange(1, 30)))
-        starting = Process(folder)
+        starting = Process(folder, disk)
         if changes:
             await _changed(folder, changes, starting.begun + longest)
         else:
@@ -239,10 +264,11 @@ class Harness:
         """Kill first starts in a folder of its own, until the last, which must come up with its admin."""
         with TemporaryDirectory(prefix="first-", dir=self._folder) as name:
             folder = Path(name)
+            disk = self._disk_under(folder)
             for _ in range(3):
-                await self._start_killed(folder, 1.2)
+                await self._start_killed(folder, 1.2, disk)
             self._demand_integrity(folder)
-            server = Process(folder)
+            server = Process(folder, disk)
             try:
                 await server.ready()
                 with closing(Line(server.port, "127.0.0.2")) as line:
@@ -253,7 +279,7 @@ class Harness:
                 server.bury()
 
     async def _started(self) -> Process:
-        self._processes = [Process(self._data)]
+        self._processes = [Process(self._data, self._disk)]
         self.report.starts.append(await self._processes[0].ready())
         return self._processes[0]
 
@@ -298,7 +324,7 @@ async def _changed(folder: Path, times: int, deadline: float) -> None:
 
 def _sizes(folder: Path) -> set[tuple[str, int]]:
     found = set[tuple[str, int]]()
-    for path in (*folder.glob("sallyport.db*"), *folder.glob("keys/*"), *folder.glob("keys/.*")):
+    for path in (*folder.glob("sallyport.db*"), *folder.glob("secret/keys/*"), *folder.glob("secret/keys/.*")):
         with suppress(FileNotFoundError):
             found.add((path.name, path.stat().st_size))
     return found

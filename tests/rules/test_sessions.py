@@ -71,6 +71,11 @@ TURNS = [
     (11, False, "retired", Turn.STOLEN),
     (11, False, "spent", Turn.STOLEN),
     (86_400, False, "live", Turn.STOLEN),
+    # in our future: by a clock that is ahead, or by ours before it was set back
+    (-10, False, "live", Turn.AGAIN),
+    (-10.000001, False, "live", Turn.DEAD),
+    (-86_400, False, "live", Turn.DEAD),
+    (-86_400, False, "spent", Turn.STOLEN),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from sallyport.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from sallyport.throttle.rules import (
     ADDRESS,
+    CLEARING,
     FOREVER,
     NONE,
     SECOND_FACTOR,
@@ -24,6 +26,7 @@ from sallyport.throttle.rules import (
     packed,
     password_wait,
     remembered,
+    settled,
     standing,
     uncounted,
     unpacked,
@@ -217,3 +220,27 @@ def test_counters_are_kept_as_long_as_they_say_anything() -> None:
     for lane in (Lane.PASSWORD, Lane.CLIENT):
         assert expires_at(lane, failures(1), hard_stop=False) == NOON + DAY
         assert expires_at(lane, failures(1), hard_stop=True) == FOREVER
+
+
+@given(gaps=GAPS, back=st.integers(-DAY, 400 * DAY))
+def test_what_a_clock_of_the_future_noted_counts_as_made_now(gaps: list[int], back: int) -> None:
+    noted, last = after(gaps, SECOND_FACTOR, known=True)
+    noted = msgspec.structs.replace(noted, refused_at=last, cleared_at=last + CLEARING)
+    now = last - back
+    seen = settled(noted, now)
+    assert seen.in_a_row == noted.in_a_row
+    assert seen.last_at == min(noted.last_at, now)
+    assert seen.refused_at == min(last, now)
+    assert seen.cleared_at == min(last, now) + CLEARING
+    assert [mark >> 1 for mark in seen.marks] == [min(mark >> 1, now) for mark in noted.marks]
+    assert [mark & 1 for mark in seen.marks] == [mark & 1 for mark in noted.marks]
+    assert settled(seen, now) is seen
+
+
+@given(gaps=GAPS, back=st.integers(0, 400 * DAY))
+def test_no_wait_is_longer_after_the_clock_was_set_back(gaps: list[int], back: int) -> None:
+    noted, last = after(gaps, SECOND_FACTOR)
+    seen = settled(noted, last - back)
+    assert 0 <= password_wait(seen, last - back, hard_stop=False) <= HOUR
+    assert 0 <= code_wait(seen, last - back, known=False, kept=True) <= DAY
+    assert 0 <= address_wait(seen, last - back) <= ADDRESS[0].span

@@ -160,6 +160,36 @@ async def test_a_full_disk_fails_the_whole_group_and_the_next_one_has_its_chance
     assert await work(added(3)) == 3
 
 
+class Stubborn:
+    """A connection whose disk is so broken that it can't even give a transaction up, once."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._refusals = 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def rollback(self) -> None:
+        self._refusals -= 1
+        if self._refusals >= 0:
+            raise sqlite3.OperationalError("disk I/O error")
+        self._connection.rollback()
+
+
+async def test_a_transaction_that_can_not_be_given_up_is_given_up_later(work: SqliteWork) -> None:
+    def breaks(_rows: Rows) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    work._writer = Stubborn(work._writer)  # type: ignore[assignment]  # it is one but for its rollback
+    async with asyncio.timeout(10):
+        for unit in (breaks, added(1)):
+            with pytest.raises(StorageUnavailableError):
+                await work(unit)
+        assert await work(added(2)) == 2
+    assert await work.read(numbers) == [2]
+
+
 async def test_a_database_that_another_process_holds_is_unavailable(work: SqliteWork, path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

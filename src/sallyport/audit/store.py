@@ -19,6 +19,7 @@ ERASE_OF = Sql("UPDATE audit_log SET ip = NULL WHERE user_id = :user")
 ERASE_BY = Sql("UPDATE audit_log SET ip = NULL WHERE actor_id = :user AND actor_id <> user_id")
 
 HEAD = Sql("SELECT position, chain_digest FROM audit_log WHERE position IS NOT NULL ORDER BY position DESC LIMIT 1")
+MOMENTS = Sql("SELECT created_at FROM audit_log WHERE position IS NOT NULL ORDER BY position DESC LIMIT :most")
 BEGAN = Sql("SELECT created_at FROM audit_log WHERE position = 1")
 AT = Sql("SELECT chain_digest FROM audit_log WHERE position = :position")
 HAS_UNSEALED = Sql("SELECT 1 FROM audit_log WHERE position IS NULL LIMIT 1")
@@ -85,6 +86,11 @@ def began_at(rows: Rows) -> int:
     """Return when the first row of the chain was made; 0 where it is not there."""
     row = rows.one(BEGAN)
     return row[0] if row else 0
+
+
+def latest_moment(rows: Rows, most: int) -> int:
+    """Return the latest moment that the last rows of the chain tell of, whichever node made them; 0 without any."""
+    return max((row[0] for row in rows.all(MOMENTS, most=most)), default=0)
 
 
 def digest_at(rows: Rows, position: int) -> bytes | None:

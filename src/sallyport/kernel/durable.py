@@ -21,6 +21,17 @@ def replace(path: Path, text: str) -> None:
     sync(path.parent)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for its owner alone, and what is missing above it, so that its name lasts too. Raises `OSError`.
+
+    A file in it may be synced as often as it likes: where the folder's own name is not, all of it can be gone.
+    """
+    missing = [place for place in (path, *path.parents) if not place.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for place in missing:
+        sync(place.parent)
+
+
 def set_aside(path: Path, ending: str) -> None:
     """Put an ending behind the name of a file, if it is there. Raises `OSError`."""
     if path.exists():

@@ -13,6 +13,8 @@ from sallyport.sessions.rules import Limits, Session, acr, amr, ends_at
 from sallyport.sessions.signing import SigningKeys, encoded
 
 ACCESS_LIFETIME: Final = 10 * MINUTE
+LEEWAY: Final = 2 * MINUTE
+"""How far ahead of ours the clock may be that made a token. One from further ahead would live for too long here."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +99,10 @@ class Mint:
             claims = self._decode(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         except ValueError:
             return None
-        if claims.iss != self._issuer or claims.aud != self._audience or claims.exp <= self._clock.now() // SECOND:
+        now = self._clock.now()
+        if claims.iss != self._issuer or claims.aud != self._audience or claims.exp <= now // SECOND:
+            return None
+        if claims.iat > (now + LEEWAY) // SECOND:
             return None
         return Claims(uid=claims.sub, session=claims.sid, auth_time=claims.auth_time, acr=claims.acr, amr=claims.amr)
 

@@ -66,7 +66,7 @@ class Turn(enum.Enum):
     """What a refresh token that is not fresh any more means."""
 
     AGAIN = "the answer was lost: give the same successor again"
-    DEAD = "retired, or its successor was: refuse, and end nothing"
+    DEAD = "retired, or its successor was, or nobody knows since when it is spent: refuse, and end nothing"
     STOLEN = "it comes back after its successor was used or its grace is over: end the session"
 
 
@@ -79,4 +79,7 @@ def turn(*, spent_at: int | None, retired: bool, successor: str, now: int) -> Tu
         return Turn.DEAD
     if now - spent_at > GRACE or successor == "spent":
         return Turn.STOLEN
+    # Spent in our future: by a clock that is ahead of ours, or by ours before it was set back. Its grace may be over.
+    if spent_at - now > GRACE:
+        return Turn.DEAD
     return Turn.AGAIN if successor == "live" else Turn.DEAD

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from sallyport.kernel.durable import OWNER_ONLY, give_to_owner_of
+from sallyport.kernel.durable import OWNER_ONLY, give_to_owner_of, make_folder
 from sallyport.store.work import StorageUnavailableError
 
 _LOOKS: Final = 10
@@ -79,7 +79,7 @@ def _lock_of(path: Path) -> Path:
 def _opened(path: Path) -> int:
     lock = _lock_of(path)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         is_new = not lock.exists()
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
         if is_new:

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any, Final, TypeVar
 
+from sallyport.kernel.durable import make_folder
 from sallyport.kernel.meters import Histogram, Meter, Tally
 from sallyport.store.presence import Presence
 from sallyport.store.work import Row, Soon, Sql, StorageUnavailableError, Unit, Value
@@ -235,7 +236,8 @@ def _run_group(connection: sqlite3.Connection, rows: SqliteRows, group: list[_Wa
 
 
 def _fail_group(connection: sqlite3.Connection, group: list[_Waiting], fault: sqlite3.Error) -> None:
-    if connection.in_transaction:
+    # A disk that takes nothing may not give up the transaction either: then the next group begins by failing here.
+    with suppress(sqlite3.Error):
         connection.rollback()
     for waiting in group:
         waiting.failure = StorageUnavailableError(str(fault))
@@ -267,7 +269,7 @@ def create_file(path: Path) -> None:
     has on it, and another process would then delete the log under our feet. sqlite.org/howtocorrupt.html 2.2
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         if not path.exists():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as fault:

@@ -77,6 +77,24 @@ class Tries(msgspec.Struct, frozen=True, kw_only=True):
 NONE: Final = Tries()
 
 
+def settled(tries: Tries, now: int) -> Tries:
+    """Return the tries as made by now at the latest.
+
+    What lies ahead was noted by a clock that is ahead of ours, or by ours before it was set back. Nobody waits until
+    our clock has come there: that may take a year.
+    """
+    latest = max(tries.last_at, tries.refused_at, max(tries.marks, default=NEVER) >> 1)
+    if latest <= now and tries.cleared_at <= now + CLEARING:
+        return tries
+    return msgspec.structs.replace(
+        tries,
+        last_at=min(tries.last_at, now),
+        marks=tuple(min(mark, mark_of(now, known=bool(mark & 1))) for mark in tries.marks),
+        refused_at=min(tries.refused_at, now),
+        cleared_at=min(tries.cleared_at, now + CLEARING),
+    )
+
+
 def standing(tries: Tries, now: int) -> Tries:
     """Return what still counts at this moment of what was counted for a user."""
     return NONE if NEVER < tries.cleared_at <= now else tries

@@ -1,13 +1,15 @@
 """The running service: every use case wired to its stores."""
 
 import runpy
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sallyport import __version__
+from sallyport.audit import store as audit_store
 from sallyport.audit.checkpoint import CheckpointFile
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.flow.read import ReadAudit
@@ -25,6 +27,7 @@ from sallyport.edge.metrics import MetricsRoutes
 from sallyport.edge.operation import OperationRoutes
 from sallyport.kernel import epochs
 from sallyport.kernel.clock import DAY, HOUR, Clock, SystemClock
+from sallyport.kernel.clockwatch import ClockWatch
 from sallyport.kernel.hashpool import HashPool
 from sallyport.kernel.ids import Ids, Randomness, system_randomness
 from sallyport.kernel.livering import LiveRing
@@ -45,9 +48,13 @@ from sallyport.sessions.signing import SigningKeys
 from sallyport.settings import Settings
 from sallyport.store import schema
 from sallyport.store.database import Database, database_at, scalar
+from sallyport.store.readiness import Readiness
 from sallyport.throttle.flow.known_clients import KnownClients, SweepThrottles
 from sallyport.throttle.flow.throttle import Throttle
 from sallyport.wiring import routes
+
+_LAST_ROWS: Final = 20
+"""Audit rows in which every node of a few is likely to have one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +88,12 @@ class Service:
         self.journal = Journal(keys=self.audit_keys, attempts=self.meters.attempts, clock=machine.clock, ids=self.ids)
         checkpoint = CheckpointFile(settings.keys_dir, self.audit_keys)
         self.seal = SealAudit(work=self.work, keys=self.audit_keys, checkpoint=checkpoint, clock=machine.clock)
+        self.clockwatch = ClockWatch(
+            clock=machine.clock,
+            monotonic=time.monotonic,
+            latest=lambda: self.work.read(lambda rows: audit_store.latest_moment(rows, _LAST_ROWS)),
+        )
+        self.meters.watch(*self.clockwatch.meters)
         self.mint = Mint(
             self.keys,
             issuer=settings.public_url,
@@ -112,7 +125,7 @@ class Service:
             *AuditRoutes(ReadAudit(self.work)).endpoints(),
         ]
         operation = OperationRoutes(
-            ready=self._ready, others=declared, version=__version__, server=self.settings.public_url
+            ready=Readiness(self.work), others=declared, version=__version__, server=self.settings.public_url
         )
         return [*declared, *operation.endpoints()]
 
@@ -138,10 +151,6 @@ class Service:
         """Let what runs come to its end."""
         self.pool.close()
         self.work.close()
-
-    async def _ready(self) -> bool:
-        row = await self.work.read(lambda rows: rows.one(schema.VERSION))
-        return row is not None and row[0] == schema.HEAD
 
     def _throttle(self) -> Throttle:
         return Throttle(

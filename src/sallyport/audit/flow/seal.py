@@ -47,7 +47,8 @@ class SealAudit:
         self._checkpoint = checkpoint
         self._clock = clock
         self._due: Mark | None = None
-        self._not_before = 0
+        self._marked_at = 0
+        self._hindered: list[str] = []
         self._complaints = frozenset[str]()
 
     async def __call__(self) -> None:
@@ -61,13 +62,14 @@ class SealAudit:
                 self._due = batch.head
             after = batch.after
         complaints = [f"row {uid} was written by another hand, and is not sealed" for uid in forged]
-        if self._due and self._clock.now() >= self._not_before:
-            complaints += await self._mark(self._due)
+        if self._due and abs(self._clock.now() - self._marked_at) >= SECOND:
+            self._hindered = await self._mark(self._due)
+        complaints += self._hindered
         self._complain(frozenset(complaints))
 
     async def finish(self) -> None:
         """Seal the rest as a process ends, and write the checkpoint: rows without a place are missed by nobody."""
-        self._not_before = 0
+        self._marked_at = 0
         await self()
 
     async def _batch(self, after: str) -> _Batch:
@@ -90,7 +92,7 @@ class SealAudit:
 
     async def _mark(self, due: Mark) -> list[str]:
         """Write the checkpoint, and return what hinders it. The file is touched in a thread: it may be slow."""
-        self._not_before = self._clock.now() + SECOND
+        self._marked_at = self._clock.now()
         try:
             known = await asyncio.to_thread(self._checkpoint.read)
             if known and await self._work.read(lambda rows: store.digest_at(rows, known.position)) != known.digest:
@@ -104,7 +106,7 @@ class SealAudit:
         return []
 
     def _complain(self, complaints: frozenset[str]) -> None:
-        """Log what is wrong when it comes up, and not twice a second."""
+        """Log what is wrong when it comes up, and not again while it lasts."""
         for complaint in sorted(complaints - self._complaints):
             log.error("audit log", fault=complaint, advice="run: sallyport audit verify")
         self._complaints = complaints

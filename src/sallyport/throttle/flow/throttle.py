@@ -33,6 +33,7 @@ from sallyport.throttle.rules import (
     mark_of,
     password_wait,
     remembered,
+    settled,
     sooner,
     standing,
     uncounted,
@@ -199,7 +200,7 @@ class Throttle:
         found = store.found(store.find(rows, every))
         if refused := unless():
             return refused
-        before = {subject: self._standing(subject, tries, now) for subject, tries in found.items()}
+        before = {subject: self._standing(rows, subject, tries, now) for subject, tries in found.items()}
         waits = {
             subject: sooner(tries or NONE, now, wait(subject, tries or NONE, now)) for subject, tries in before.items()
         }
@@ -212,9 +213,14 @@ class Throttle:
         in_a_row = max((before[subject] or NONE).in_a_row for subject in subjects)
         return Try(at=now, known=known, in_a_row=in_a_row, counted=subjects, address=address, keys=keys)
 
-    def _standing(self, subject: Subject, found: Tries | None, now: int) -> Tries | None:
-        if found is None:
+    def _standing(self, rows: Rows, subject: Subject, noted: Tries | None, now: int) -> Tries | None:
+        if noted is None:
             return None
+        found = settled(noted, now)
+        if found is not noted:
+            # Or the wait would begin anew with each look.
+            expires = expires_at(subject.lane, found, hard_stop=self._hard_stop)
+            store.write(rows, subject, found, expires, first=False)
         forgets = subject.lane in {Lane.PASSWORD, Lane.CLIENT} and not self._hard_stop
         return remembered(found, now) if forgets else standing(found, now)
 
