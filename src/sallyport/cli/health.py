@@ -20,12 +20,12 @@ def run(flags: Mapping[str, str]) -> int:
     """Ask `/readyz` at the address in the settings; returns 0 where it answers 200, else 1 with the reason told."""
     try:
         settings = load(flags, os.environ, Path.cwd())
-        host = _EVERYWHERE.get(settings.host, settings.host)
-        status, body = _asked(host, settings.port)
     except SettingsRefusedError as no:
         return _ill(str(no))
+    try:
+        status, body = _asked(_EVERYWHERE.get(settings.host, settings.host), settings.port)
     except (OSError, HTTPException) as fault:
-        return _ill(f"nobody answers at {settings.host}:{settings.port} ({fault or type(fault).__name__})")
+        return _ill(f"nobody answers at {settings.host}:{settings.port} ({str(fault) or type(fault).__name__})")
     return 0 if status == _OK else _ill(f"/readyz answers {status}: {body}")
 
 
