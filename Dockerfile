@@ -11,7 +11,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 COPY requirements requirements
 RUN python -m venv /opt/sallyport \
-    && /opt/sallyport/bin/python -m pip install -q --require-hashes --only-binary :all: -r requirements/run.txt
+    && /opt/sallyport/bin/python -m pip install -q --require-hashes --only-binary :all: -r requirements/postgres.txt
 # An image travels, so its environment has the wheel of Argon2, which runs everywhere. The build for processors of 2013
 # and later (x86-64-v3) hashes twice as fast and lies beside it; deploy/entrypoint.sh takes it where the processor can.
 COPY scripts/native-argon2.sh scripts/
