@@ -51,6 +51,17 @@ def serve(
     raise typer.Exit(run({name: value for name, value in flags.items() if value}))
 
 
+@app.command()
+def health(
+    host: Annotated[str, typer.Option(help="Address that it listens on.", show_default="as for serve")] = "",
+    port: Annotated[str, typer.Option(help="Port that it listens on.", show_default="as for serve")] = "",
+) -> None:
+    """Ask the running service whether it is ready. Exit status 1 where it is not, or is silent for 2 seconds."""
+    from sallyport.cli.health import run
+
+    raise typer.Exit(run({name: value for name, value in {"host": host, "port": port}.items() if value}))
+
+
 audit_app = typer.Typer(
     help="Look at the audit log: verify that it is whole, or write it out. Works beside a running service.",
     no_args_is_help=True,
