@@ -68,7 +68,7 @@ lock: $(VENV_MADE) ## Write requirements/*.txt anew (ARGS=--upgrade moves every 
 	@$(COMPILE) --group lock -o requirements/lock.txt
 	@$(COMPILE) pyproject.toml --group build -o requirements/run.txt
 	@$(COMPILE) pyproject.toml --group build --extra postgres -c requirements/run.txt -o requirements/postgres.txt
-	@$(COMPILE) pyproject.toml --group build --group dev -c requirements/run.txt -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml --group build --extra postgres --group dev -c requirements/postgres.txt -o requirements/dev.txt
 	@$(COMPILE) requirements/native.in -c requirements/run.txt -o requirements/native.txt
 	@echo "requirements/*.txt written"
 
