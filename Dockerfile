@@ -1,5 +1,5 @@
 # Sallyport in a container: docs/deploy.md says how to build and run it. Pin the base by digest where you build for real.
-ARG PYTHON=docker.io/library/python:3.13-slim-trixie
+ARG PYTHON=docker.io/library/python:3.11-slim-trixie
 
 # What is built here: a virtual environment with the locked, hash-checked wheels, and Argon2 in two builds.
 FROM ${PYTHON} AS build
