@@ -62,7 +62,7 @@ class Person:
 
     def code(self, micros: int) -> str:
         """Return what the phone shows."""
-        return code_at(_seed(self.number), step_at(micros)).decode()
+        return code_at(seed_of(self.number), step_at(micros)).decode()
 
 
 def hasher() -> PasswordHasher:
@@ -161,7 +161,7 @@ class Town:
         )
         if not person.totp:
             return
-        sealed = service.vault.seal(_seed(person.number), totp.seed_place(user, person.totp))
+        sealed = service.vault.seal(seed_of(person.number), totp.seed_place(user, person.totp))
         seed = totp.SealedSeed(user=user, uid=person.totp, sealed=sealed, last_step=0)
         totp.replace_pending(rows, seed, None, now, now + MINUTE)
         totp.enroll(rows, user, Accepted(person.totp, 1), now)
@@ -172,7 +172,7 @@ class Town:
         backup_codes.replace(rows, codes, now)
 
 
-def _seed(number: int) -> Hidden[bytes]:
+def seed_of(number: int) -> Hidden[bytes]:
     return Hidden(hashlib.blake2b(b"seed %d" % number, digest_size=20).digest())
 
 

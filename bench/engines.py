@@ -1,0 +1,83 @@
+"""Where a crowd lives: one seam for filling a database in bulk, and for making it forget what it has in memory."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final, Protocol
+
+_CACHE_KB: Final = 256 * 1024
+
+
+class Engine(Protocol):
+    """A database that nobody serves yet."""
+
+    name: str
+
+    def environ(self) -> dict[str, str]:
+        """Return the settings of a service on it."""
+        ...
+
+    def fill(self, chunks: Iterable[dict[str, Sequence[tuple[object, ...]]]]) -> None:
+        """Write chunks of rows by table, each chunk in one transaction."""
+        ...
+
+    def cool(self) -> None:
+        """Let nothing of it be in memory. Nobody serves it meanwhile."""
+        ...
+
+    def megabytes(self) -> float:
+        """Return its size on the disk."""
+        ...
+
+
+class Sqlite:
+    """A file."""
+
+    name = "SQLite"
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "sallyport.db"
+
+    def environ(self) -> dict[str, str]:
+        """Return the settings of a service on it."""
+        return {"SALLYPORT_DATABASE_URL": f"sqlite:///{self.path}"}
+
+    def fill(self, chunks: Iterable[dict[str, Sequence[tuple[object, ...]]]]) -> None:
+        """Write chunks without a journal: a load that fails is begun anew. References are right by construction."""
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KB}"):
+                connection.execute(f"PRAGMA {pragma}")
+            for chunk in chunks:
+                connection.execute("BEGIN")
+                for table, rows in chunk.items():
+                    places = ", ".join("?" * len(rows[0]))
+                    connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608  # our tables
+                connection.execute("COMMIT")
+        _to_disk([self.path])
+
+    def cool(self) -> None:
+        """Drop the file from the page cache; a connection's own cache went with its server."""
+        _forget([self.path])
+
+    def megabytes(self) -> float:
+        """Return the size of the file."""
+        return self.path.stat().st_size / 1e6
+
+
+ENGINES: Final[tuple[Callable[[Path], Engine], ...]] = (Sqlite,)
+
+
+def _to_disk(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _forget(paths: Iterable[Path]) -> None:
+    """Take files out of the kernel's page cache, which gives up only what is on the disk."""
+    for path in paths:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
