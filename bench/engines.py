@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,7 +19,7 @@ class Engine(Protocol):
         """Return the settings of a service on it."""
         ...
 
-    def fill(self, chunks: Iterable[dict[str, Sequence[tuple[object, ...]]]]) -> None:
+    def fill(self, chunks: Iterable[Mapping[str, Sequence[tuple[object, ...]]]]) -> None:
         """Write chunks of rows by table, each chunk in one transaction."""
         ...
 
@@ -44,7 +44,7 @@ class Sqlite:
         """Return the settings of a service on it."""
         return {"SALLYPORT_DATABASE_URL": f"sqlite:///{self.path}"}
 
-    def fill(self, chunks: Iterable[dict[str, Sequence[tuple[object, ...]]]]) -> None:
+    def fill(self, chunks: Iterable[Mapping[str, Sequence[tuple[object, ...]]]]) -> None:
         """Write chunks without a journal: a load that fails is begun anew. References are right by construction."""
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KB}"):
