@@ -7,7 +7,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, Protocol
 
+from sallyport.store.tables import metadata
+
 _CACHE_KB: Final = 256 * 1024
+
+# In life the sweep adds them up.
+_COUNT_USERS: Final = (
+    "DELETE FROM user_counts",
+    "INSERT INTO user_counts (change) SELECT count(*) FROM users",
+)
 
 
 class Engine(Protocol):
@@ -53,8 +61,11 @@ class Sqlite:
                 connection.execute("BEGIN")
                 for table, rows in chunk.items():
                     places = ", ".join("?" * len(rows[0]))
-                    connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608  # our tables
+                    insert = f"INSERT INTO {table} ({_columns(table)}) VALUES ({places})"  # noqa: S608  # our tables
+                    connection.executemany(insert, rows)
                 connection.execute("COMMIT")
+            for statement in _COUNT_USERS:
+                connection.execute(statement)
         _to_disk([self.path])
 
     def cool(self) -> None:
@@ -67,6 +78,10 @@ class Sqlite:
 
 
 ENGINES: Final[tuple[Callable[[Path], Engine], ...]] = (Sqlite,)
+
+
+def _columns(table: str) -> str:
+    return ", ".join(metadata.tables[table].columns.keys())
 
 
 def _to_disk(paths: Iterable[Path]) -> None:

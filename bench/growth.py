@@ -78,15 +78,22 @@ class Town:
     _server: Server | None = None
     _caller: Caller | None = None
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Start a server."""
         self._server = Server("sallyport", {**environ_of(self.directory), **self.engine.environ()})
-        self._caller = await Caller.to(self._server.port)
+
+    async def call(self) -> None:
+        """Connect anew: the server hangs up on who has nothing to ask for some seconds."""
+        if self._caller:
+            self._caller.close()
+        if self._server:
+            self._caller = await Caller.to(self._server.port)
 
     def close(self) -> None:
         """Stop the server."""
-        if self._server and self._caller:
+        if self._caller:
             self._caller.close()
+        if self._server:
             self._server.stop()
         self._server = self._caller = None
 
@@ -204,7 +211,7 @@ async def _measure(towns: list[Town]) -> None:
         for town in towns:
             town.close()
             town.engine.cool()
-            await town.open()
+            town.open()
         await _round(towns, step, lambda town: (town.strangers, town.cold))
     for step in STEPS:
         await _round(towns, step, lambda town: (town.guests, town.taken))
@@ -212,6 +219,8 @@ async def _measure(towns: list[Town]) -> None:
 
 async def _round(towns: list[Town], step: Step, who: Callable[[Town], tuple[list[Guest], Millis]]) -> None:
     """Let everybody ask once, in no order, the towns in turn."""
+    for town in towns:
+        await town.call()
     asked = [(town, random.sample(guests, len(guests)), into) for town in towns for guests, into in [who(town)]]
     for turn in range(min(len(guests) for _, guests, _ in asked)):
         for town, guests, into in asked:
