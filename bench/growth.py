@@ -70,8 +70,9 @@ class Town:
     guests: list[Guest]
     strangers: list[Guest]
     """Guests of the cold rounds."""
+    first_page: str
     last_page: str
-    """The uid behind which a whole page is left, and nothing more."""
+    """The uids before and behind which a whole page is left, and nothing more."""
     seconds_to_load: float
     taken: Millis = field(default_factory=dict)
     cold: Millis = field(default_factory=dict)
@@ -141,7 +142,12 @@ STEPS: Final = (
     ),
     Step(
         name="the same, newest first",
-        ask=lambda _, guest: guest.bearer(f"/users?sort=-dateCreated&after={guest.person.uid}"),
+        ask=lambda town, guest: guest.bearer(f"/users?sort=-dateCreated&after={town.first_page}"),
+    ),
+    Step(
+        name="GET /users, `after` anywhere",
+        ask=lambda _, guest: guest.bearer(f"/users?after={guest.person.uid}"),
+        held=False,
     ),
     Step(name="GET /users, `skip=900`", ask=lambda _, guest: guest.bearer("/users?skip=900")),
     Step(name="GET /users/count", ask=lambda _, guest: guest.bearer("/users/count"), held=False),
@@ -159,6 +165,7 @@ def play(size: Size) -> Finding:
                 folder = directory / str(count)
                 folder.mkdir()
                 engine = make(folder)
+                stack.callback(engine.close)
                 towns.append(_filled(engine, folder, runner.run(_crowd(engine, folder, count)), size))
             for town in towns:
                 stack.callback(town.close)
@@ -181,13 +188,15 @@ async def _crowd(engine: Engine, directory: Path, count: int) -> Crowd:
 
 def _filled(engine: Engine, directory: Path, crowd: Crowd, size: Size) -> Town:
     count = crowd.count
-    wanted, cold = set(spread(count, size.guests)), set(spread(count, size.strangers))
+    asked = spread(count, size.guests + size.strangers)
+    cold = asked[:: len(asked) // size.strangers][: size.strangers]
+    wanted = {*asked, _PAGE, count - _PAGE - 1}
     met: dict[int, Person] = {}
     begun = time.perf_counter()
 
     def chunks() -> Any:
         for people, rows in crowd.chunks(_AT_ONCE):
-            met.update((one.number, one) for one in people if one.number in wanted | cold | {count - _PAGE - 1})
+            met.update((one.number, one) for one in people if one.number in wanted)
             yield rows
 
     engine.fill(chunks())
@@ -199,8 +208,9 @@ def _filled(engine: Engine, directory: Path, crowd: Crowd, size: Size) -> Town:
         count=count,
         engine=engine,
         directory=directory,
-        guests=[Guest(met[number]) for number in wanted],
+        guests=[Guest(met[number]) for number in asked if number not in cold],
         strangers=[Guest(met[number]) for number in cold],
+        first_page=met[_PAGE].uid,
         last_page=met[count - _PAGE - 1].uid,
         seconds_to_load=seconds,
     )
