@@ -86,7 +86,7 @@ class Scene:
 
 
 def _logins(scene: Scene, nodes: int) -> list[Iterator[bytes]]:
-    return _shared_out([person.password_request() for person in scene.people], nodes)
+    return _shared_out([person.password_request(forwarded=f"for={person.address}") for person in scene.people], nodes)
 
 
 def _answers(scene: Scene, nodes: int) -> list[Iterator[bytes]]:
@@ -94,7 +94,12 @@ def _answers(scene: Scene, nodes: int) -> list[Iterator[bytes]]:
     opened = scene.challenges(people)
     now = scene.now()
     asked = [
-        request("POST", "/auth/totp", {"authorization": f"jwt {challenge.reveal()}"}, {"token": person.code(now)})
+        request(
+            "POST",
+            "/auth/totp",
+            {"authorization": f"jwt {challenge.reveal()}", "forwarded": f"for={person.address}"},
+            {"token": person.code(now)},
+        )
         for person, challenge in zip(people, opened, strict=True)
     ]
     return [iter(asked[node::nodes]) for node in range(nodes)]
@@ -123,7 +128,7 @@ def play(size: Size) -> Finding:
         stack.callback(service.close)
         scene = Scene(engine, service, size)
         runner.run(scene.settle())
-        environ = {**environ_of(directory), **engine.environ()}
+        environ = {**environ_of(directory), **engine.environ(), "SALLYPORT_TRUSTED_PROXIES": "127.0.0.1"}
         for core in (cores.SERVER, cores.LOAD):
             with cores.server_core(core):
                 server = Server("sallyport", environ, pinned=False)
