@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import cores, flood, postgres, report, tells
+from bench import cores, flood, growth, nodes, postgres, report, tells
 from bench.measures import MEASURES, Measure, Sample
 from bench.scenario import Finding, Scenario
 from bench.stage import FULL, QUICK, Size, Stage
@@ -19,6 +19,8 @@ _SCENARIOS = (
     Scenario(name="tells", play=tells.play),
     Scenario(name="flood", play=flood.play),
     Scenario(name="postgres", play=postgres.play),
+    Scenario(name="growth", play=growth.play),
+    Scenario(name="nodes", play=nodes.play),
 )
 """They take minutes, so they run only when they are named."""
 _OUT = Path(__file__).parent / "out" / "bench.json"
@@ -33,7 +35,7 @@ def main() -> int:
     cores.stay_on_load_core()
     _tell(f"{len(chosen)} measures, {size.rounds} rounds" + (", ONE CORE for load and server" if cores.SHARED else ""))
     begun = time.perf_counter()
-    rows = [report.row(measure, samples, size) for measure, samples in _measured(chosen, size)] if chosen else []
+    rows = [report.row(measure, samples) for measure, samples in _measured(chosen, size)] if chosen else []
     findings = {scenario.name: _played(scenario, size) for scenario in scenarios}
     found = report.document(rows, size.rounds, time.perf_counter() - begun) | {
         "scenarios": {name: finding.data for name, finding in findings.items()}
@@ -96,7 +98,7 @@ def _watched(measure: Measure, stage: Stage) -> Sample:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     names = [*(measure.name for measure in MEASURES), *(scenario.name for scenario in _SCENARIOS)]
-    parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds, and 5,000 users for 100,000")
+    parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds; `growth` ends at 20,000 users")
     parser.add_argument("--only", action="append", choices=names, help="measure this alone; may be given again")
     parser.add_argument("--json", action="store_true", help="print JSON for the table")
     parser.add_argument("--out", type=Path, default=_OUT, help="where the JSON goes")

@@ -22,9 +22,9 @@ def stay_on_load_core() -> None:
 
 
 @contextmanager
-def server_core() -> Iterator[None]:
-    """Pin what is started inside to the core of the server: a child inherits it."""
-    os.sched_setaffinity(0, {SERVER})
+def server_core(core: int = SERVER) -> Iterator[None]:
+    """Pin what is started inside to the core of the server, or to another: a child inherits it."""
+    os.sched_setaffinity(0, {core})
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.limits import AT_ONCE, HASHES_AT_ONCE
-from bench.load import Caller, Load, drive, request
+from bench.load import Load, drive, request
 from bench.people import environ_of
 from bench.server import Server
 from bench.stage import Settled, Stage
@@ -83,30 +83,6 @@ def me(stage: Stage) -> Sample:
     return Sample(load.rate, limit, {**parts, **_told(load, main.server.cpu_seconds() - ran)})
 
 
-def scale(stage: Stage) -> Sample:
-    """Both steps of the MFA login, one after the other, in the city against the village."""
-    village, city = stage.village, stage.city
-
-    async def both() -> tuple[list[list[float]], list[list[float]]]:
-        callers = [await Caller.to(settled.server.port) for settled in (village, city)]
-        taken: tuple[list[list[float]], list[list[float]]] = ([], [])
-        for _ in range(30):
-            for settled, caller, steps in zip((village, city), callers, taken, strict=True):
-                steps.append(await _log_in(settled, caller))
-        for caller in callers:
-            caller.close()
-        return taken
-
-    small, large = stage.run(both())
-    parts = {
-        f"{where}_{step}_p50_ms": statistics.median(steps[at] for steps in taken) * 1e3
-        for where, taken in (("village", small), ("city", large))
-        for at, step in enumerate(("password", "code"))
-    }
-    p50_small, p50_large = (statistics.median(map(sum, taken)) * 1e3 for taken in (small, large))
-    return Sample(p50_large, p50_small, parts)
-
-
 def memory(stage: Stage) -> Sample:
     """Memory of one process that has started and was asked nothing yet."""
     server = Server("sallyport", environ_of(stage.main.directory), ready=b"")
@@ -162,18 +138,6 @@ async def _read_me(settled: Settled, at_once: int, seconds: float) -> Load:
     return await drive(settled.server.port, itertools.cycle(_shuffled(asked)), at_once=at_once, seconds=seconds)
 
 
-async def _log_in(settled: Settled, caller: Caller) -> list[float]:
-    """Log somebody in who has not been logged in before; returns the seconds of both steps."""
-    person = settled.people.pop(random.randrange(len(settled.people)))
-    first = person.password_request()
-    begun = time.perf_counter()
-    challenge = (await caller.call(first))["token"]
-    between = time.perf_counter()
-    code = person.code(settled.town.service.clock.now())
-    await caller.call(request("POST", "/auth/totp", {"authorization": f"jwt {challenge}"}, {"token": code}))
-    return [between - begun, time.perf_counter() - between]
-
-
 def _told(load: Load, ran: float) -> dict[str, float]:
     return {"server_cpu_us": ran / len(load.latencies) * 1e6, "load_spare": load.spare, **_percentiles(load)}
 
@@ -211,14 +175,6 @@ MEASURES = (
         bar=0.5,
         at_least=True,
         sample=me,
-    ),
-    Measure(
-        name="scale",
-        what="p50 of the MFA login, {city:,} users over {village:,}",
-        unit="ms",
-        bar=1.2,
-        at_least=False,
-        sample=scale,
     ),
     Measure(
         name="memory",

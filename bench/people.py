@@ -55,14 +55,19 @@ class Person:
         """The name to log in with."""
         return f"person{self.number}"
 
-    def password_request(self) -> bytes:
-        """Return the request of the first step."""
+    @property
+    def address(self) -> str:
+        """Where they are: at home. What a thousand people do behind one address, the throttle slows down."""
+        return f"10.{self.number >> 16}.{self.number >> 8 & 255}.{self.number & 255}"
+
+    def password_request(self, **more: str) -> bytes:
+        """Return the request of the first step, with more headers."""
         basic = base64.b64encode(f"{self.name}:{PASSWORD}".encode()).decode()
-        return request("GET", "/auth/password", {"authorization": f"Basic {basic}"})
+        return request("GET", "/auth/password", {"authorization": f"Basic {basic}", **more})
 
     def code(self, micros: int) -> str:
         """Return what the phone shows."""
-        return code_at(_seed(self.number), step_at(micros)).decode()
+        return code_at(seed_of(self.number), step_at(micros)).decode()
 
 
 def hasher() -> PasswordHasher:
@@ -161,7 +166,7 @@ class Town:
         )
         if not person.totp:
             return
-        sealed = service.vault.seal(_seed(person.number), totp.seed_place(user, person.totp))
+        sealed = service.vault.seal(seed_of(person.number), totp.seed_place(user, person.totp))
         seed = totp.SealedSeed(user=user, uid=person.totp, sealed=sealed, last_step=0)
         totp.replace_pending(rows, seed, None, now, now + MINUTE)
         totp.enroll(rows, user, Accepted(person.totp, 1), now)
@@ -172,7 +177,7 @@ class Town:
         backup_codes.replace(rows, codes, now)
 
 
-def _seed(number: int) -> Hidden[bytes]:
+def seed_of(number: int) -> Hidden[bytes]:
     return Hidden(hashlib.blake2b(b"seed %d" % number, digest_size=20).digest())
 
 

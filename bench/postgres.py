@@ -115,11 +115,6 @@ def play(size: Size) -> Finding:
     return Finding(table="\n".join(lines), bars=[bar], data={"rates": rates, "ratios": ratios})
 
 
-def _address(person: Person) -> str:
-    """Return where a person is: at home. What a thousand people do behind one address, the throttle slows down."""
-    return f"10.{person.number >> 16}.{person.number >> 8 & 255}.{person.number & 255}"
-
-
 async def _awaited(measured: Callable[[], Awaitable[float]]) -> float:
     return await measured()
 
@@ -138,11 +133,11 @@ async def _steps(scene: Scene, pool: Any, orders: Iterator[tuple[Person, Hidden[
     for person, challenge in orders:
         now, digest = scene.service.clock.now(), digest_of(challenge)
         async with pool.acquire() as connection:
-            found = await connection.fetch(_GATHER, digest, now, b"x" * 8, _address(person))
+            found = await connection.fetch(_GATHER, digest, now, b"x" * 8, person.address)
         fresh, session = secrets.token_bytes(32), scene.service.ids.new()
         async with pool.acquire() as connection:
             client, step = secrets.token_bytes(32), found[0][3] + 1
-            values = (digest, step, now, person.totp, client, session, fresh, _FILLER, _address(person))
+            values = (digest, step, now, person.totp, client, session, fresh, _FILLER, person.address)
             if not await connection.fetch(_RECORD, *values):
                 raise RuntimeError("the bare loop has claimed nothing")
 
@@ -154,7 +149,7 @@ async def _served(scene: Scene, port: int) -> float:
         request(
             "POST",
             "/auth/totp",
-            {"x-forwarded-for": _address(person)},
+            {"x-forwarded-for": person.address},
             {"challenge": challenge.reveal(), "token": person.code(now)},
         )
         for person, challenge in zip(scene.people, opened, strict=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 from bench import cores
 from bench.measures import Measure, Sample
-from bench.stage import Size
 
 NOISY = 0.1
 """Share of a core in the hands of strangers from which on a figure says little."""
@@ -38,7 +37,7 @@ class Row:
     parts: dict[str, float]
 
 
-def row(measure: Measure, samples: list[Sample], size: Size) -> Row:
+def row(measure: Measure, samples: list[Sample]) -> Row:
     """Sum up the rounds of a measure."""
     limits = [sample.limit for sample in samples if sample.limit is not None]
     ratios = [sample.value / sample.limit for sample in samples if sample.limit is not None]
@@ -48,7 +47,7 @@ def row(measure: Measure, samples: list[Sample], size: Size) -> Row:
     figures = ratios or [sample.value for sample in samples]
     return Row(
         name=measure.name,
-        what=measure.what.format(city=size.city, village=size.village),
+        what=measure.what,
         unit=measure.unit,
         value=value,
         limit=statistics.median(limits) if limits else None,

@@ -28,16 +28,31 @@ class Size:
     """People with MFA in the town of most measures: each answers one challenge a round."""
     passwords: int
     """People without MFA there."""
-    village: int
-    city: int
+    towns: tuple[int, ...]
+    """How many users the databases of `growth` have."""
+    guests: int
+    """How many of them ask there, when it is warm."""
+    strangers: int
+    """And when it is cold."""
     seconds: float
     """How long a load lasts."""
     patience: float
     """Seconds in which rounds that strangers disturbed are measured again."""
 
 
-FULL = Size(rounds=7, crowd=4_000, passwords=500, village=1_000, city=100_000, seconds=1.5, patience=60)
-QUICK = Size(rounds=3, crowd=1_000, passwords=200, village=1_000, city=5_000, seconds=0.6, patience=5)
+FULL = Size(
+    rounds=7,
+    crowd=4_000,
+    passwords=500,
+    seconds=1.5,
+    patience=60,
+    towns=(1_000, 100_000, 1_000_000),
+    guests=300,
+    strangers=40,
+)
+QUICK = Size(
+    rounds=3, crowd=1_000, passwords=200, seconds=0.6, patience=5, towns=(1_000, 20_000), guests=60, strangers=10
+)
 
 
 @dataclass
@@ -72,16 +87,6 @@ class Stage:
         settled.plain = self.run(settled.town.settle(self.size.passwords, mfa=False, first=self.size.crowd))
         settled.tokens = self.run(settled.town.tokens(settled.people))
         return settled
-
-    @cached_property
-    def village(self) -> Settled:
-        """The small town that the city is compared with."""
-        return self._settle("village", self.size.village)
-
-    @cached_property
-    def city(self) -> Settled:
-        """The large one."""
-        return self._settle("city", self.size.city)
 
     @cached_property
     def bare(self) -> Server:

@@ -1,6 +1,9 @@
 """Users: read, changed, erased."""
 
+from sallyport.store.work import Rows, Sql
+from sallyport.users import store
 from tests.flow.test_login import refusal
+from tests.surgery import count
 from tests.world import World
 
 NOWHERE = "0190b3c4-0000-7000-8000-000000000000"
@@ -20,6 +23,35 @@ async def test_users_are_read_listed_and_counted(world: World) -> None:
         ("sort=-dateCreated", ["bob", "alice", "admin"]),
     ):
         assert [user["name"] for user in (await alice.call("GET", f"/users?{sort}")).json()] == names
+
+
+async def test_the_count_of_users_is_added_up_and_stays_right(world: World) -> None:
+    alice = await world.register("alice")
+    come_and_go = Sql("INSERT INTO user_counts (change) VALUES (:change)")
+
+    def fill(rows: Rows) -> None:
+        for number in range(1_100):
+            rows.change(come_and_go, change=-1 if number % 2 else 1)
+
+    await world.service.work(fill)
+    for sweep in world.service.sweeps:
+        await sweep()
+    assert await count(world, "user_counts") <= 500
+    assert (await alice.call("GET", "/users/count")).json() == {"count": 2}
+
+
+async def test_nobody_is_counted_twice_where_two_nodes_add_up_at_once(world: World) -> None:
+    await world.register("alice")
+
+    def both(rows: Rows) -> int:
+        store.add_up(rows, 500)
+        rows.all(store.TAKE_CHANGES, most=500)
+        store.add_up(rows, 500)
+        return store.count(rows)
+
+    # The second finds nothing left, and adds nothing.
+    assert await world.service.work(both) == 0
+    assert await count(world, "user_counts") == 0
 
 
 async def test_a_change_wants_the_version_that_is_stored(world: World) -> None:

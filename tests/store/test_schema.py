@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.command import upgrade
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
@@ -19,6 +20,7 @@ from sallyport.store import schema
 from sallyport.store.database import SqliteFile
 from sallyport.store.tables import metadata
 from sallyport.store.work import Sql
+from sallyport.users import store as users
 
 WITHOUT_INDEX = {
     "sallyport.keys.store.ANY_AUDIT_ROW": "stops at the first row",
@@ -32,7 +34,9 @@ WITHOUT_INDEX = {
     "sallyport.audit.store.HAS_UNSEALED": "walks an index of unsealed rows alone, and stops at the first",
     "sallyport.login.store.HAD_FIRST_START": "a table of one row at most",
     "sallyport.store.schema.VERSION": "a table of one row",
-    "sallyport.users.store.COUNT": "counts all users, along an index",
+    "sallyport.users.store.COUNT": "a sum over some hundred rows, however many users there are",
+    "sallyport.users.store.CHANGES": "counts those rows",
+    "sallyport.users.store.TAKE_CHANGES": "walks them in their order, and stops at the limit",
     "sallyport.users.store.LIST_NEWEST": "walks an index in its order, and stops at the limit",
 }
 SORTED_BY_HAND = {
@@ -86,6 +90,27 @@ def test_migrations_make_the_indexes_of_today(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
         made = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
     assert made >= {index.name for table in metadata.tables.values() for index in table.indexes}
+
+
+def test_counting_users_does_not_read_the_users(database: Path) -> None:
+    # A million took 20 ms, with the whole service waiting, and anybody who is signed in may ask.
+    assert plan(database, users.COUNT) == ["SCAN user_counts"]
+
+
+def test_users_who_were_there_before_they_were_counted_count(tmp_path: Path) -> None:
+    file = SqliteFile(tmp_path / "test.db")
+    with file.turn():
+        upgrade(schema.alembic_config(file), "0002")
+    arrive = """INSERT INTO users (id, name, name_key, roles, created_at, modified_at, version)
+                VALUES (:name, :name, :name, '[]', 0, 0, 0)"""
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
+        for name in ("alice", "bob", "carol"):
+            connection.execute(arrive, {"name": name})
+        schema.migrate(file)
+        connection.execute(arrive, {"name": "dave"})
+        connection.execute(f"{arrive} ON CONFLICT DO NOTHING", {"name": "dave"})
+        connection.execute("DELETE FROM users WHERE name IN ('alice', 'bob')")
+        assert connection.execute(users.COUNT.text).fetchone() == (2,)
 
 
 def test_a_migrated_database_is_left_alone(database: Path) -> None:

@@ -80,6 +80,15 @@ users = Table(
     Index("users_by_creation", "created_at", "id"),
 )
 
+# How many users came and went, a row each, written by triggers: a counter in one row would have all registrations wait
+# for each other. A sweep adds old rows up.
+user_counts = Table(
+    "user_counts",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, nullable=False),
+    Column("change", Integer, nullable=False),
+)
+
 passwords = Table(
     "passwords",
     metadata,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
 
@@ -15,6 +15,8 @@ from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users import store
 from sallyport.users.rules import User, changed_fields
+
+_COUNTED_AT_ONCE: Final = 500
 
 
 class Sessions(Protocol):
@@ -106,6 +108,18 @@ class DeleteUser:
         self._journal.did(rows, caller, Event.USER_DELETED, user=uid)
         self._journal.forget(rows, uid)
         return None
+
+
+class SweepCounts:
+    """Adds up what the count of users is spread over, so that it stays as fast to read."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def __call__(self) -> None:
+        """Add up until little is left; changes nothing where that is so already. Short units."""
+        while await self._work.read(store.changes) > _COUNTED_AT_ONCE:
+            await self._work(lambda rows: store.add_up(rows, _COUNTED_AT_ONCE))
 
 
 class ReadUsers:

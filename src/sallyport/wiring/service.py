@@ -51,6 +51,7 @@ from sallyport.store.database import Database, database_at, scalar
 from sallyport.store.readiness import Readiness
 from sallyport.throttle.flow.known_clients import KnownClients, SweepThrottles
 from sallyport.throttle.flow.throttle import Throttle
+from sallyport.users.flow import SweepCounts
 from sallyport.wiring import routes
 
 _LAST_ROWS: Final = 20
@@ -110,6 +111,7 @@ class Service:
             SweepSessions(self.work, machine.clock, settings.session_idle),
             SweepChallenges(self.work, machine.clock),
             SweepThrottles(self.work, machine.clock),
+            SweepCounts(self.work),
         )
 
     def endpoints(self) -> list[Endpoint[Any]]:

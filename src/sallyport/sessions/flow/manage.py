@@ -13,7 +13,8 @@ from sallyport.sessions.rules import Session
 from sallyport.store.work import Rows, Work
 from sallyport.users import store as users
 
-_SWEPT_AT_ONCE: Final = 500
+_SWEPT_AT_ONCE: Final = 50
+"""Five milliseconds of the writer among a million users: each takes its refresh tokens along, a dozen pages in all."""
 
 
 class ManageSessions:
