@@ -31,6 +31,16 @@ def server_core(core: int = SERVER) -> Iterator[None]:
         os.sched_setaffinity(0, {LOAD})
 
 
+@contextmanager
+def every_core() -> Iterator[None]:
+    """Give what is started inside every core, that of the load too."""
+    os.sched_setaffinity(0, set(_ALLOWED))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, {LOAD})
+
+
 class Watch:
     """Sees how much of both cores went to processes that are not ours, or to another machine."""
 

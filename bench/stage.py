@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from bench.cores import server_core
+from bench.cores import every_core, server_core
 from bench.people import Person, Town, environ_of, service_in
 from bench.server import Server
 
@@ -87,6 +87,13 @@ class Stage:
         settled.plain = self.run(settled.town.settle(self.size.passwords, mfa=False, first=self.size.crowd))
         settled.tokens = self.run(settled.town.tokens(settled.people))
         return settled
+
+    @cached_property
+    def wide(self) -> Server:
+        """A second server on the main town's database, with every core."""
+        directory = self.main.directory
+        with every_core():
+            return self._started(lambda: Server("sallyport", environ_of(directory), pinned=False))
 
     @cached_property
     def bare(self) -> Server:

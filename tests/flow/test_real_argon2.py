@@ -1,6 +1,7 @@
 """Argon2id at its real cost, in this file alone, and read by another implementation: OpenSSL's, in `cryptography`."""
 
 import hmac
+import threading
 from pathlib import Path
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -9,6 +10,7 @@ from sallyport.authenticators.backup_codes.digest import digest
 from sallyport.authenticators.backup_codes.store import Recipe
 from sallyport.authenticators.codes import BackupCode
 from sallyport.authenticators.password import store
+from sallyport.authenticators.password.hashing import Cost, Hashing
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.vault import Place, Ring, Vault
 from sallyport.settings import load
@@ -66,6 +68,42 @@ async def test_a_login_raises_the_cost_of_an_older_hash(tmp_path: Path, make_wor
         assert await written(service, alice.uid) == after
         # It is the same password: nothing ends, and no version moves on.
         assert (await alice.call("GET", "/users/me/secrets")).json()[0]["version"] == 0
+    service.close()
+
+
+class OpeningVault(Vault):
+    """A vault that tells what it opened last."""
+
+    opened = ""
+
+    def open(self, sealed: bytes, place: Place) -> Hidden[bytes]:
+        found = super().open(sealed, place)
+        self.opened = found.reveal().decode()
+        return found
+
+
+async def test_a_name_that_nobody_has_costs_what_a_user_costs_and_no_password_fits(tmp_path: Path) -> None:
+    service = real_service(tmp_path, TurnedClock())
+    vault = OpeningVault(service.rings["sealing"], service.rings["pepper"], service.randomness)
+    hashing = Hashing(service.pool, vault, Cost(), service.randomness)
+    with hashing.seat() as seat:
+        sealed = await hashing.sealed(seat, Hidden(PASSWORD), "user", "password")
+        place = Place(table="passwords", column="hash_sealed", user="user", row="password")
+        real = vault.open(sealed, place).reveal().decode()
+        assert not (await hashing.check(seat, Hidden(PASSWORD), None)).right
+    decoy = vault.opened
+    assert decoy != real
+    assert decoy.startswith(REAL)
+    assert [len(part) for part in decoy.split("$")] == [len(part) for part in real.split("$")]
+    service.close()
+
+
+def test_nothing_is_hashed_before_somebody_logs_in(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    service = real_service(tmp_path, TurnedClock())
+    begun = {thread.name for thread in set(threading.enumerate()) - before}
+    assert "sqlite-writer" in begun
+    assert not any(name.startswith("hash") for name in begun)
     service.close()
 
 

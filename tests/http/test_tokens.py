@@ -1,6 +1,7 @@
 """api.md section 5: access tokens and the keys that verify them."""
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,10 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from sallyport.kernel.clock import SECOND
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.vault import Ring
+from sallyport.sessions import mint
+from sallyport.sessions.signing import SigningKey, draw_key
 from tests.conftest import MakeWorld
 from tests.expect import claims, header, refused
 from tests.world import World
@@ -54,6 +59,56 @@ async def test_the_keys_are_public_and_the_next_one_is_published_before_it_signs
         assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("EC", "P-256", "ES256", "sig")
     signed_with = header(alice.token)["kid"]
     assert [key["kid"] for key in found].count(signed_with) == 1
+
+
+async def test_a_token_is_verified_once_and_judged_each_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    verified: list[bytes] = []
+    verify = SigningKey.verify
+
+    def counted(key: SigningKey, message: bytes, signature: bytes) -> bool:
+        verified.append(message)
+        return verify(key, message, signature)
+
+    monkeypatch.setattr(SigningKey, "verify", counted)
+    alice = await world.register("alice")
+    for _ in range(3):
+        assert (await alice.call("GET", "/users/me")).status_code == 200
+    assert len(verified) == 1
+    world.clock.advance(601)
+    refused(await alice.call("GET", "/users/me"), 401, "invalid_token")
+
+
+async def test_a_good_token_makes_no_other_bytes_good(world: World) -> None:
+    alice = await world.register("alice")
+    head, payload, signature = alice.token.split(".")
+    swapped = ("B" if signature[0] == "A" else "A") + signature[1:]
+    for _ in range(2):
+        assert (await alice.call("GET", "/users/me")).status_code == 200
+        for other in (f"{head}.{payload}.{swapped}", f"{head}.{payload}.", f"{head}.{payload}.{signature}=", payload):
+            answer = await world.call("GET", "/users/me", headers={"authorization": f"Bearer {other}"})
+            refused(answer, 401, "invalid_token")
+
+
+async def test_a_good_token_ends_with_its_key_even_under_the_same_name(world: World) -> None:
+    alice, ring = await world.register("alice"), world.service.rings["signing"]
+    assert (await alice.call("GET", "/users/me")).status_code == 200
+    genuine: Ring = ring.now
+    ring.now = replace(genuine, keys={key_id: Hidden(draw_key("ES256")) for key_id in genuine.keys})
+    refused(await alice.call("GET", "/users/me"), 401, "invalid_token")
+    ring.now = genuine
+    assert (await alice.call("GET", "/users/me")).status_code == 200
+
+
+async def test_only_so_many_tokens_are_remembered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mint, "MOST_REMEMBERED", 3)
+    alice = await world.register("alice")
+    tokens = [alice.token]
+    for _ in range(7):
+        await alice.login()
+        tokens.append(alice.token)
+    for token in tokens * 2:
+        assert world.service.mint.read(token)
+        assert len(world.service.mint._remembered) <= 3
 
 
 async def test_a_token_lives_ten_minutes(world: World) -> None:

@@ -107,21 +107,29 @@ async def test_the_log_is_copied_into_the_database_beside_the_writer(work: Sqlit
     assert size(path) > fresh
 
 
+def counting(number: int, other: sqlite3.Connection) -> Callable[[Rows], tuple[int, int]]:
+    """Return a unit that adds a row, and tells how many it sees and how many anybody outside does."""
+
+    def run(rows: Rows) -> tuple[int, int]:
+        rows.change(ADD, n=number)
+        outside = other.execute("SELECT count(*) FROM t").fetchone()[0]
+        return len(numbers(rows)), outside
+
+    return run
+
+
 async def test_units_that_wait_share_one_transaction(work: SqliteWork, path: Path) -> None:
     with closing(sqlite3.connect(path, check_same_thread=False)) as other:
-
-        def unit(number: int) -> Callable[[Rows], tuple[int, int]]:
-            def run(rows: Rows) -> tuple[int, int]:
-                rows.change(ADD, n=number)
-                outside = other.execute("SELECT count(*) FROM t").fetchone()[0]
-                return len(numbers(rows)), outside
-
-            return run
-
-        seen = await piled_up(work, [unit(number) for number in range(10)])
+        seen = await piled_up(work, [counting(number, other) for number in range(10)])
         # Each sees those before it, and nobody outside sees any before the commit.
         assert seen == [(number + 1, 0) for number in range(10)]
         assert other.execute("SELECT count(*) FROM t").fetchone()[0] == 10
+
+
+async def test_units_that_come_together_share_one_transaction_from_the_first_on(work: SqliteWork, path: Path) -> None:
+    with closing(sqlite3.connect(path, check_same_thread=False)) as other:
+        together = asyncio.gather(*(work(counting(number, other)) for number in range(10)))
+        assert await asyncio.wait_for(together, PATIENCE) == [(number + 1, 0) for number in range(10)]
 
 
 async def test_a_unit_that_raises_undoes_itself_alone(work: SqliteWork) -> None:
@@ -322,6 +330,17 @@ async def test_closing_commits_what_waits(path: Path) -> None:
     held._go.set()
     work.close()
     assert await asyncio.wait_for(waiting, 5) == 1
+
+
+async def test_closing_commits_what_came_in_the_same_turn(path: Path) -> None:
+    work = SqliteWork(path)
+    await work(lambda rows: rows.change(MAKE))
+    waiting = asyncio.ensure_future(work(added(1)))
+    await asyncio.sleep(0)
+    work.close()
+    assert await asyncio.wait_for(waiting, PATIENCE) == 1
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT n FROM t").fetchall() == [(1,)]
 
 
 async def test_a_unit_after_closing_is_refused_and_does_not_hang(path: Path) -> None:

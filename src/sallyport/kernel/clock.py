@@ -1,13 +1,14 @@
 """Time, passed in and never looked up: integer microseconds since the epoch, UTC."""
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # as said where it is used
 
 
 class Clock(Protocol):
@@ -28,6 +29,5 @@ class SystemClock:
 
 def rfc3339(micros: int) -> str:
     """Write a moment as RFC 3339 in UTC, to the microsecond."""
-    moment = datetime.fromtimestamp(micros // SECOND, UTC)
-    # Cut from `isoformat`: strftime takes half as long again, and every user has two dates.
-    return f"{moment.isoformat()[:19]}.{micros % SECOND:06d}Z"
+    # Without an offset: it would be written as "+00:00", and cutting it off takes as long again.
+    return f"{(_EPOCH + timedelta(microseconds=micros)).isoformat(timespec='microseconds')}Z"

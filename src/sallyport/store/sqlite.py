@@ -150,7 +150,9 @@ class SqliteWork:
             raise StorageUnavailableError(message)
         self._waiting.append(_Waiting(unit, future))
         if not self._in_flight:
-            self._send_group()
+            # In the loop's next turn: requests that came in together are one group, and not first one, then the rest.
+            self._in_flight = True
+            asyncio.get_running_loop().call_soon(self._send_group)
         return await future
 
     async def read(self, unit: Unit[T]) -> T:
