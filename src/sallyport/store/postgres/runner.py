@@ -27,10 +27,12 @@ _COMMIT: Final = Sql("COMMIT")
 _ROLLBACK: Final = Sql("ROLLBACK")
 # Held until the end of the transaction, on every node. Two keys with the same hash wait for each other, no more.
 _ALONE: Final = Sql("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+# A standby, or a primary that has become one: another host of the URL may be the primary now.
+_READ_ONLY: Final = "25006"
 # Another unit was in the way: run again, this one sees what that one did. Class 23 is a row that came meanwhile.
-_AGAIN: Final = ("40001", "40P01", "55P03", "23")
-# The server, its disk or its memory, not the unit. 25006: a standby. 57014: out of time.
-_NOT_NOW: Final = ("08", "25006", "53", "57", "58", "F0", "XX")
+_AGAIN: Final = ("40001", "40P01", "55P03", "23", _READ_ONLY)
+# The server, its disk or its memory, not the unit. 57014: out of time.
+_NOT_NOW: Final = ("08", _READ_ONLY, "53", "57", "58", "F0", "XX")
 
 
 class _Soon:
@@ -233,6 +235,8 @@ class PostgresWork:
                 if run.committing or not left or time.monotonic() >= until:
                     raise StorageUnavailableError(str(fault)) from fault
             except RefusedError as refusal:
+                if refusal.state == _READ_ONLY:
+                    link.lose("the server is read-only")
                 self._judge(refusal, last=not left)
         raise AssertionError("the last run returns or raises")
 
