@@ -2,7 +2,10 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,18 +18,36 @@ _NUMBERS = itertools.count()
 SECRET = "pa55-in-the-url"
 
 
+@contextmanager
+def running(**how: Any) -> Iterator[Cluster]:
+    """Run a server until the end of a `with`.
+
+    Not in pytest's folder: whenever another pytest begins, that is shut to the user whom the server runs as.
+    """
+    with TemporaryDirectory(prefix="sallyport-pg-") as folder:
+        made = Cluster(Path(folder) / "c", **how)
+        made.start()
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster() -> Iterator[Cluster]:
     """A server for a module; nobody may kill it."""
-    made = Cluster(tmp_path_factory.mktemp("cluster"))
-    made.start()
-    yield made
-    made.stop()
+    with running() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def database(cluster: Cluster) -> str:
     """The name of an empty database."""
+    return new_database(cluster)
+
+
+def new_database(cluster: Cluster) -> str:
+    """Make an empty database, and return its name."""
     name = f"test{next(_NUMBERS)}"
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
