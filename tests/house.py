@@ -76,7 +76,7 @@ REVEALS = {
     "sallyport.settings._together": "measures the admin's password",
     "sallyport.settings.path_of": "reads the path in the URL of a database",
     "sallyport.store.database.database_at": "reads which engine the URL of a database names",
-    "sallyport.store.postgres.server.PostgresServer.__init__": "reads host and name of the URL",
+    "sallyport.store.postgres.server._read": "reads host and name of the URL",
     "sallyport.store.postgres.server.PostgresServer.engine": "connects with the password in the URL",
 }
 

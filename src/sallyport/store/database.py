@@ -24,6 +24,11 @@ class Database(Protocol):
         """What people call it: a path or an address, never a password."""
         ...
 
+    @property
+    def hint(self) -> str:
+        """Where to look when it can't be used; a line of its own, or nothing."""
+        ...
+
     def engine(self) -> Any:  # noqa: ANN401  # its type would import SQLAlchemy
         """Return SQLAlchemy's engine, for migrations."""
         ...
@@ -54,6 +59,11 @@ class SqliteFile:
     def name(self) -> str:
         """The path."""
         return str(self.path)
+
+    @property
+    def hint(self) -> str:
+        """Nothing: a path says where it is."""
+        return ""
 
     def ask(self, unit: Unit[T], otherwise: T) -> T:
         """Run a unit that only reads, beside whoever else has the file."""

@@ -25,7 +25,7 @@ _CONNECT_SECONDS: Final = 1.0
 _PATIENT_SECONDS: Final = 60.0
 _SECONDS: Final = 0.9
 """How long a unit of the service may take: its request is refused within a second, whatever holds it."""
-_HINT: Final = "Look at SALLYPORT_DATABASE_URL and at the server; docs/operate.md, PostgreSQL, says what it needs."
+_HINT: Final = "\nLook at SALLYPORT_DATABASE_URL and at the server; docs/operate.md, PostgreSQL, says what it needs."
 # Statements, and not the `options` of a connection, which a pgbouncer in between would refuse. A commit is answered
 # when it is on the disk, whatever the server's default; one that waits for standbys stays. A client that has vanished
 # without a word is noticed by the server within two minutes, and what it had under way is undone long before.
@@ -49,20 +49,17 @@ class PostgresServer:
     def __init__(self, url: Hidden[str]) -> None:
         """Take a URL as libpq reads it. Raises `StorageUnavailableError` for another, and never tells it."""
         self._url = url
-        try:
-            self._told: dict[str, Any] = conninfo_to_dict(url.reveal())
-        except psycopg.ProgrammingError:
-            # What libpq says of a URL repeats it, and with it the password.
-            message = (
-                "SALLYPORT_DATABASE_URL can't be read: what is special in user, password or path is written as %40 for "
-                "@, %2F for /, %3A for :, %25 for %; and behind the question mark only what libpq knows may stand"
-            )
-            raise StorageUnavailableError(message) from None
+        self._told = _read(url)
 
     @property
     def name(self) -> str:
         """Host and database."""
         return f"postgresql://{self._told.get('host', 'localhost')}/{self._told.get('dbname', '')}"
+
+    @property
+    def hint(self) -> str:
+        """Which setting and which page to look at."""
+        return _HINT
 
     def ask(self, unit: Unit[T], otherwise: T) -> T:
         """Run a unit that only reads."""
@@ -100,7 +97,7 @@ class PostgresServer:
         try:
             pg = self._connect(seconds)
         except StorageUnavailableError as fault:
-            raise StorageUnavailableError(f"{fault}\n{_HINT}") from fault
+            raise StorageUnavailableError(f"{fault}{self.hint}") from fault
         try:
             yield BlockingRows(pg, seconds)
         except (LostError, RefusedError) as fault:
@@ -139,6 +136,22 @@ class PostgresServer:
         if encoding != "UTF8":
             what = "not every name can be kept: create it with ENCODING 'UTF8' TEMPLATE template0"
             raise StorageUnavailableError(f"{self.name} has the encoding {encoding}, in which {what}")
+
+
+def _read(url: Hidden[str]) -> dict[str, Any]:
+    """Read a URL. What libpq says of a wrong one repeats it, and so the password: that is never told."""
+    try:
+        told = conninfo_to_dict(url.reveal())
+    except psycopg.ProgrammingError:
+        told = {"port": "?"}
+    # A slash in a password makes libpq take the user for the host, and a part of the password for port or database.
+    ports_are_numbers = all(port.isdigit() for port in str(told.get("port") or "0").split(",") if port)
+    if ports_are_numbers and "@" not in str(told.get("dbname")):
+        return told
+    raise StorageUnavailableError(
+        "SALLYPORT_DATABASE_URL can't be read: what is special in user, password or path is written as %40 for @, "
+        "%2F for /, %3A for :, %25 for %; and behind the question mark only what libpq knows may stand"
+    )
 
 
 def _prepare(pg: Connection, seconds: float) -> None:
