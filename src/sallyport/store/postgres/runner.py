@@ -20,7 +20,8 @@ from sallyport.store.work import Row, Soon, Sql, StorageUnavailableError, Unit, 
 
 T = TypeVar("T")
 
-_CONNECTIONS: Final = 16
+CONNECTIONS: Final = 16
+"""The most that a process opens."""
 _MOST_RUNS: Final = 4
 _BEGIN: Final = Sql("BEGIN")
 _COMMIT: Final = Sql("COMMIT")
@@ -195,7 +196,7 @@ class PostgresWork:
 
     def __init__(self, connect: Connect, *, seconds: float) -> None:
         """`seconds` is how long a unit may take, waiting for a connection included."""
-        self._pool = Pool(connect, _CONNECTIONS)
+        self._pool = Pool(connect, CONNECTIONS)
         self._seconds = seconds
         self._durations = Histogram("sallyport_commit_seconds", "Time of a unit of work, from its BEGIN to its commit.")
         self._failures = Tally("sallyport_commit_failures", "Units of work that could not be committed.")

@@ -1,5 +1,6 @@
 """A PostgreSQL server, before there is a runner on it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
@@ -9,9 +10,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq.abc import PGconn as Connection
 
 from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.serverstate import ServerState
 from sallyport.store.postgres.blocking import ENDLESS, BlockingRows, connected
 from sallyport.store.postgres.link import LostError, RefusedError
-from sallyport.store.postgres.runner import PostgresWork
+from sallyport.store.postgres.runner import CONNECTIONS, PostgresWork
+from sallyport.store.postgres.state import others, state_of
+from sallyport.store.presence import InUseError
 from sallyport.store.work import Runner, Sql, StorageUnavailableError, Unit
 
 T = TypeVar("T")
@@ -22,7 +26,11 @@ LOWEST: Final = 16
 _MIGRATION: Final = 0x53_61_6C_6C_79  # "Sally": the advisory lock of whoever brings up the schema
 _UNDEFINED_TABLE: Final = "42P01"
 _CONNECT_SECONDS: Final = 1.0
-_PATIENT_SECONDS: Final = 60.0
+_PATIENT_SECONDS: Final = 3600.0  # a restore touches every authenticator of a million users in one unit
+_QUESTION_SECONDS: Final = 60.0
+_LONGEST_LOCK: Final = 15_000
+_LOOKS: Final = 10
+_SECONDS_BETWEEN_LOOKS: Final = 0.1
 _SECONDS: Final = 0.9
 """How long a unit of the service may take: its request is refused within a second, whatever holds it."""
 _HINT: Final = "\nLook at SALLYPORT_DATABASE_URL and at the server; docs/operate.md, PostgreSQL, says what it needs."
@@ -63,7 +71,7 @@ class PostgresServer:
 
     def ask(self, unit: Unit[T], otherwise: T) -> T:
         """Run a unit that only reads."""
-        with self._connected(_PATIENT_SECONDS) as rows:
+        with self._connected(_QUESTION_SECONDS) as rows:
             try:
                 return unit(rows)
             except RefusedError as refusal:
@@ -82,6 +90,21 @@ class PostgresServer:
         with self._connected(ENDLESS) as rows:
             rows.all(Sql("SELECT pg_advisory_lock(:key)"), key=_MIGRATION)
             yield
+
+    def demand_alone(self) -> None:
+        """Look for other connections of our user. A connection that was just closed is given a second to vanish."""
+        with self._connected(_QUESTION_SECONDS) as rows:
+            for _ in range(_LOOKS):
+                if not others(rows):
+                    return
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+        raise InUseError(f"{self.name} is in use, by other connections of its user: stop the service on every node")
+
+    def server(self) -> ServerState | None:
+        """Ask the server, on a connection as the service has them."""
+        verified = self._told.get("sslmode") == "verify-full"
+        with self._connected(_QUESTION_SECONDS) as rows:
+            return state_of(rows, connections=CONNECTIONS, verified=verified)
 
     def engine(self) -> Any:  # noqa: ANN401  # its type would import SQLAlchemy
         """Return SQLAlchemy's engine, for migrations."""
@@ -108,6 +131,10 @@ class PostgresServer:
     def _connect(self, seconds: float) -> Connection:
         """Connect, blocking. `seconds` bounds each statement. Raises `StorageUnavailableError`."""
         more = {
+            # A command that waits an hour for an answer hears within a minute that there is nobody any more.
+            "keepalives_idle": self._told.get("keepalives_idle") or 30,
+            "keepalives_interval": self._told.get("keepalives_interval") or 10,
+            "keepalives_count": self._told.get("keepalives_count") or 3,
             "application_name": self._told.get("application_name") or "sallyport",
             "client_encoding": "UTF8",
             "target_session_attrs": self._told.get("target_session_attrs") or "read-write",
@@ -156,7 +183,10 @@ def _read(url: Hidden[str]) -> dict[str, Any]:
 
 def _prepare(pg: Connection, seconds: float) -> None:
     """Set what each session needs. Raises `LostError` or `RefusedError`."""
-    longest = 0 if seconds == ENDLESS else round(seconds * 1000)
-    # Who waits for a lock so long may be in a ring of waiters: out, and run again.
-    settings = {"longest": f"{longest}", "locked": f"{longest // 4}", "idle": f"{2 * longest}"}
+    if seconds == ENDLESS:
+        settings = dict.fromkeys(("longest", "locked", "idle"), "0")
+    else:
+        longest = round(seconds * 1000)
+        # Who waits for a lock so long may be in a ring of waiters: out, and run again.
+        settings = {"longest": f"{longest}", "locked": f"{min(longest // 4, _LONGEST_LOCK)}", "idle": f"{2 * longest}"}
     BlockingRows(pg, _CONNECT_SECONDS).all(_PREPARE, **settings)
