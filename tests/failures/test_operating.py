@@ -11,11 +11,14 @@ import pytest
 
 from sallyport.backups.flow import Restored
 from sallyport.backups.rules import Refusal
+from sallyport.doctor.flow import Doctor
+from sallyport.doctor.rules import DatabaseSeen, Facts
+from sallyport.kernel.clock import SystemClock
 from sallyport.settings import load
 from sallyport.store import schema
 from sallyport.store.database import database_at
 from sallyport.wiring import build
-from sallyport.wiring.host import restore_in_place
+from sallyport.wiring.host import key_faults, restore_in_place
 from tests.failures.conftest import new_database, running
 from tests.failures.people import Somebody, ask
 from tests.postgres import NEWEST, SAFE, Cluster, _installed
@@ -127,14 +130,41 @@ def test_the_doctor_and_the_desks_work_beside_the_service(tmp_path: Path, cluste
     assert "stopped" in told_by_doctor(tmp_path, environ)["database"][1]
 
 
-def test_a_database_that_is_not_ours_or_not_reached_is_told_by_the_doctor(tmp_path: Path, cluster: Cluster) -> None:
-    told = told_by_doctor(tmp_path, {"SALLYPORT_DATABASE_URL": cluster.url(new_database(cluster))})
-    assert told["database"][0] == "fail"
-    assert "there is none of ours" in told["database"][1]
-    assert told["server"][0] == "ok"
-    told = told_by_doctor(tmp_path, {"SALLYPORT_DATABASE_URL": cluster.url("nothing")})
-    assert "does not exist" in told["database"][1]
-    assert "server" not in told
+def facts_of(folder: Path, url: str) -> Facts:
+    settings = load({}, {"SALLYPORT_DATABASE_URL": url, "SALLYPORT_KEYS_DIR": f"{folder}/keys"}, folder)
+    doctor = Doctor(settings, key_faults=lambda: key_faults(settings), clock=SystemClock(), folder=folder)
+    return doctor.facts()
+
+
+def test_what_the_doctor_sees_of_a_server_is_the_case(tmp_path: Path, cluster: Cluster) -> None:
+    url = cluster.url(new_database(cluster))
+    strange = facts_of(tmp_path, url)
+    assert "there is none of ours" in str(strange.database)
+    assert strange.server
+    started(tmp_path, url)
+    facts = facts_of(tmp_path, url)
+    assert facts.database == DatabaseSeen(
+        version=schema.HEAD, started=True, epoch=0, journal_mode="", trusted=1, trusted_without_mfa=1
+    )
+    state = facts.server
+    assert state
+    assert (state.version.split(".")[0], state.fsync, state.synchronous_commit) == ("18", True, "on")
+    assert (state.connections, state.connections_of_a_process, state.others) == (97, 16, 0)
+    assert (state.address, state.encrypted, state.other_collations) == ("", False, ())
+    assert abs(state.seconds_ahead) < 1
+    assert facts.size == state.size > 0
+    assert not facts.running
+    assert [path.name for path in facts.file_systems] == ["keys"]
+    assert "sallyport.db" not in " ".join(str(one.path) for one in facts.files)
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute('ALTER TABLE users ALTER COLUMN first_name TYPE text COLLATE "default"')
+        busy = facts_of(tmp_path, url)
+        assert busy.running
+        assert busy.server
+        assert busy.server.other_collations == ("users.first_name",)
+    away = facts_of(tmp_path, cluster.url("nothing"))
+    assert "does not exist" in str(away.database)
+    assert away.server is None
 
 
 def in_place(folder: Path, url: str) -> Restored | Refusal:
