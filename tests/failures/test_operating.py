@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sallyport.backups.flow import Restored
+from sallyport.backups.flow import PutRight
 from sallyport.backups.rules import Refusal
 from sallyport.doctor.flow import Doctor
 from sallyport.doctor.rules import DatabaseSeen, Facts
@@ -167,7 +167,7 @@ def test_what_the_doctor_sees_of_a_server_is_the_case(tmp_path: Path, cluster: C
     assert away.server is None
 
 
-def in_place(folder: Path, url: str) -> Restored | Refusal:
+def in_place(folder: Path, url: str) -> PutRight | Refusal:
     environ = {"SALLYPORT_DATABASE_URL": url, "SALLYPORT_KEYS_DIR": f"{folder}/keys"}
     return asyncio.run(restore_in_place(load({}, environ, folder))())
 
@@ -215,8 +215,8 @@ def test_what_the_keys_can_not_remember_is_told(tmp_path: Path, cluster: Cluster
     (tmp_path / "keys" / "audit.checkpoint").mkdir()
     (tmp_path / "keys" / ".epoch.part").mkdir()
     restored = in_place(tmp_path, url)
-    assert isinstance(restored, Restored)
-    assert (restored.epoch, restored.path) == (1, None)
+    assert isinstance(restored, PutRight)
+    assert restored.epoch == 1
     assert restored.left
 
 

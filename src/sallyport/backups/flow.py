@@ -47,8 +47,7 @@ class Taken:
 class Restored:
     """A database that came back."""
 
-    path: Path | None
-    """None for one that lies on a server."""
+    path: Path
     aside: Path | None
     """Where the database is that was there before."""
     version: str
@@ -57,6 +56,18 @@ class Restored:
     ended: Ended
     left: str | None
     """What could not be written beside the keys; the database is restored all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutRight:
+    """A database that other tools have brought back, and that now counts as restored."""
+
+    version: str
+    """The schema that it came back with."""
+    epoch: int
+    ended: Ended
+    left: str | None
+    """What could not be written beside the keys."""
 
 
 class TakeBackup:
@@ -116,7 +127,7 @@ class RestoreInPlace:
         self._let_go = let_go
         self._clock = clock
 
-    async def __call__(self) -> Restored | Refusal:
+    async def __call__(self) -> PutRight | Refusal:
         """End and void in one unit, or refuse and change nothing but an older schema. Once more does no harm.
 
         Raises `StorageUnavailableError` and `KeysRefusedError`.
@@ -141,7 +152,7 @@ class RestoreInPlace:
         finally:
             work.close()
         left = remember(self._keys, epoch, self._let_go, aside_ending(now))
-        return Restored(path=None, aside=None, version=str(version), epoch=epoch, ended=ended, left=left)
+        return PutRight(version=str(version), epoch=epoch, ended=ended, left=left)
 
 
 class Restore:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from sallyport.backups.flow import Restored, TakeBackup, Taken
+from sallyport.backups.flow import PutRight, Restored, TakeBackup, Taken
 from sallyport.backups.rules import Refusal
 from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.settings import Settings, SettingsRefusedError, is_server, load
@@ -90,11 +90,11 @@ def _told_restored(restored: Restored, backup: Path) -> list[str]:
     ]
 
 
-def _told_in_place(restored: Restored) -> list[str]:
-    return [f"put right        schema {restored.version}, epoch {restored.epoch}", *_told_ended(restored)]
+def _told_in_place(done: PutRight) -> list[str]:
+    return [f"put right        schema {done.version}, epoch {done.epoch}", *_told_ended(done)]
 
 
-def _told_ended(restored: Restored) -> list[str]:
+def _told_ended(restored: Restored | PutRight) -> list[str]:
     ended = restored.ended
     left = [f"left to do       {restored.left}: mend that before you start the service"] if restored.left else []
     return [

@@ -69,6 +69,11 @@ class PostgresServer:
         """Which setting and which page to look at."""
         return _HINT
 
+    @property
+    def _wanted(self) -> str:
+        """Which of several hosts: the primary, unless the URL says otherwise."""
+        return str(self._told.get("target_session_attrs") or "read-write")
+
     def ask(self, unit: Unit[T], otherwise: T) -> T:
         """Run a unit that only reads."""
         with self._connected(_QUESTION_SECONDS) as rows:
@@ -111,7 +116,7 @@ class PostgresServer:
         from sqlalchemy import create_engine  # noqa: PLC0415  # 0.2 s and 18 MB that a start does not need
         from sqlalchemy.pool import NullPool  # noqa: PLC0415  # as above
 
-        conninfo = make_conninfo(self._url.reveal(), connect_timeout=10)
+        conninfo = make_conninfo(self._url.reveal(), connect_timeout=10, target_session_attrs=self._wanted)
         return create_engine("postgresql+psycopg://", poolclass=NullPool, creator=lambda: psycopg.connect(conninfo))
 
     @contextmanager
@@ -137,7 +142,7 @@ class PostgresServer:
             "keepalives_count": self._told.get("keepalives_count") or 3,
             "application_name": self._told.get("application_name") or "sallyport",
             "client_encoding": "UTF8",
-            "target_session_attrs": self._told.get("target_session_attrs") or "read-write",
+            "target_session_attrs": self._wanted,
         }
         try:
             pg = connected(self._told | more, float(self._told.get("connect_timeout") or _CONNECT_SECONDS))
