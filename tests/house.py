@@ -74,10 +74,10 @@ REVEALS = {
     "sallyport.sessions.flow.refresh.Refresh._successor": "derives the next refresh token",
     "sallyport.sessions.signing._loaded": "loads the private keys",
     "sallyport.settings._together": "measures the admin's password",
+    "sallyport.settings.is_server": "reads which engine the URL of a database names",
     "sallyport.settings.path_of": "reads the path in the URL of a database",
     "sallyport.store.database.database_at": "reads which engine the URL of a database names",
-    "sallyport.store.postgres.server.PostgresServer._connect": "connects with the password in the URL",
-    "sallyport.store.postgres.server.PostgresServer._told": "reads host and name of the URL",
+    "sallyport.store.postgres.server._read": "reads host and name of the URL",
     "sallyport.store.postgres.server.PostgresServer.engine": "connects with the password in the URL",
 }
 

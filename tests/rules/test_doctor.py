@@ -187,7 +187,7 @@ def test_nothing_is_judged_that_is_not_there(check: Callable[[Facts], Finding | 
     [("/srv/sallyport/keys", State.WARN), ("/srv/sallyport", State.WARN), ("/srv/keys", State.OK)],
 )
 def test_keys_in_the_folder_of_the_database_are_noticed(keys: str, state: State) -> None:
-    assert host.key_place(facts({"SALLYPORT_KEYS_DIR": keys})).state is state
+    assert found(host.key_place, facts({"SALLYPORT_KEYS_DIR": keys})).state is state
 
 
 SETTINGS: list[tuple[Callable[[Facts], Finding | None], dict[str, str], State]] = [

@@ -21,7 +21,7 @@ from sallyport.kernel.clock import Clock
 from sallyport.kernel.durable import give_to_owner_of, sync
 from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.store import files, schema
-from sallyport.store.database import SqliteFile, scalar
+from sallyport.store.database import Database, SqliteFile, scalar
 from sallyport.store.presence import InUseError, alone_at
 from sallyport.store.work import Rows, StorageUnavailableError
 
@@ -56,6 +56,18 @@ class Restored:
     ended: Ended
     left: str | None
     """What could not be written beside the keys; the database is restored all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutRight:
+    """A database that other tools have brought back, and that now counts as restored."""
+
+    version: str
+    """The schema that it came back with."""
+    epoch: int
+    ended: Ended
+    left: str | None
+    """What could not be written beside the keys."""
 
 
 class TakeBackup:
@@ -93,6 +105,54 @@ class TakeBackup:
             message = f"can't write {target}: {fault.strerror}"
             raise StorageUnavailableError(message) from fault
         return Taken(target=target, size=size, version=version)
+
+
+class RestoreInPlace:
+    """Makes a database that was put back by other means a restored one: what PostgreSQL's own tools can't do."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        keys: Path,
+        doubts: Callable[[], list[str]],
+        note: Note,
+        let_go: LetGo,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._keys = keys
+        self._doubts = doubts
+        self._note = note
+        self._let_go = let_go
+        self._clock = clock
+
+    async def __call__(self) -> PutRight | Refusal:
+        """End and void in one unit, or refuse and change nothing but an older schema. Once more does no harm.
+
+        Raises `StorageUnavailableError` and `KeysRefusedError`.
+        """
+        database, name = self._database, self._database.name
+        try:
+            database.demand_alone()
+        except InUseError as fault:
+            return Refusal(str(fault))
+        version = schema.version_of(database)
+        if reason := schema_fault(version, schema.HEAD):
+            return Refusal(f"{name} can't be restored: {reason}")
+        schema.migrate(database)
+        if not database.ask(store.was_started, otherwise=False):
+            return Refusal(f"{name} can't be restored: its service was never started")
+        if doubts := self._doubts():
+            return Refusal(f"{name} can't be restored:\n" + "\n".join(doubts))
+        now = self._clock.now()
+        work = database.work(patient=True)
+        try:
+            epoch, ended = await work(lambda rows: prepare(rows, self._keys, self._note, now))
+        finally:
+            work.close()
+        left = remember(self._keys, epoch, self._let_go, aside_ending(now))
+        return PutRight(version=str(version), epoch=epoch, ended=ended, left=left)
 
 
 class Restore:
@@ -136,7 +196,7 @@ class Restore:
         if doubts := self._doubts(copy):
             return Refusal(f"{backup} can't be restored:\n" + "\n".join(doubts))
         now = self._clock.now()
-        epoch, ended = files.once(copy, lambda rows: self._prepare(rows, now))
+        epoch, ended = files.once(copy, lambda rows: prepare(rows, self._keys, self._note, now, self._present_epoch()))
         give_to_owner_of(self._database.parent, copy)
         sync(copy)
         ending = aside_ending(now)
@@ -148,29 +208,8 @@ class Restore:
             version=str(version),
             epoch=epoch,
             ended=ended,
-            left=self._remember(epoch, ending),
+            left=remember(self._keys, epoch, self._let_go, ending),
         )
-
-    def _remember(self, epoch: int, ending: str) -> str | None:
-        """Write beside the keys what has happened; returns why that failed.
-
-        Last, so that a crash before it leaves no database that a start would refuse; a start makes up for it.
-        """
-        try:
-            epochs.remember(self._keys, epoch)
-            self._let_go(ending)
-        except (KeysRefusedError, OSError) as fault:
-            return str(fault)
-        return None
-
-    def _prepare(self, rows: Rows, now: int) -> tuple[int, Ended]:
-        """End what must end, in the copy, under a new epoch."""
-        known = store.epoch(rows), epochs.remembered(self._keys), self._present_epoch()
-        epoch = next_epoch(*known)
-        ended = store.end_everything(rows, spent_until(now), now)
-        store.set_epoch(rows, epoch)
-        self._note(rows, epoch)
-        return epoch, ended
 
     def _present_epoch(self) -> int:
         """Return the epoch of the database that is replaced; 0 where it can't be asked any more."""
@@ -184,3 +223,25 @@ class Restore:
         except OSError as fault:
             message = f"can't remove {copy}: {fault.strerror}"
             raise StorageUnavailableError(message) from fault
+
+
+def prepare(rows: Rows, keys: Path, note: Note, now: int, present_epoch: int = 0) -> tuple[int, Ended]:
+    """End what must end in what came back, under an epoch above all that are known."""
+    epoch = next_epoch(store.epoch(rows), epochs.remembered(keys), present_epoch)
+    ended = store.end_everything(rows, spent_until(now), now)
+    store.set_epoch(rows, epoch)
+    note(rows, epoch)
+    return epoch, ended
+
+
+def remember(keys: Path, epoch: int, let_go: LetGo, ending: str) -> str | None:
+    """Write beside the keys what has happened; returns why that failed.
+
+    Last, so that a crash before it leaves no database that a start would refuse; a start makes up for it.
+    """
+    try:
+        epochs.remember(keys, epoch)
+        let_go(ending)
+    except (KeysRefusedError, OSError) as fault:
+        return str(fault)
+    return None

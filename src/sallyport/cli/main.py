@@ -119,7 +119,14 @@ def backup(
 
 @app.command()
 def restore(
-    backup: Annotated[Path, typer.Argument(help="A file that `sallyport backup` wrote.", metavar="FILE")],
+    backup: Annotated[
+        Path | None,
+        typer.Argument(help="A file that `sallyport backup` wrote.", metavar="FILE", show_default=False),
+    ] = None,
+    *,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="PostgreSQL: the database was put back by pg_restore or the like.")
+    ] = False,
     database: Annotated[
         str, typer.Option(help="URL of the database.", show_default="sqlite:///./data/sallyport.db")
     ] = "",
@@ -128,10 +135,16 @@ def restore(
 
     The keys that the backup was sealed under must be in the key directory. The database that is there now is kept
     aside. All sessions end, all backup codes are void, every code that a phone has shown so far is spent.
-    """
-    from sallyport.cli.backup import run_restore
 
-    raise typer.Exit(run_restore(backup, {"database_url": database} if database else {}))
+    A PostgreSQL server is put back by its own tools. Then, with `--in-place` and no FILE, this command ends and voids
+    the same in the database where it is.
+    """
+    from sallyport.cli.backup import run_restore, run_restore_in_place
+
+    flags = {"database_url": database} if database else {}
+    if in_place == bool(backup):
+        raise typer.BadParameter("name a file, or say --in-place", param_hint="FILE")
+    raise typer.Exit(run_restore(backup, flags) if backup else run_restore_in_place(flags))
 
 
 @app.command()

@@ -10,20 +10,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from sallyport.doctor import host, network, policy, store
+from sallyport.doctor import host, network, policy, server, store
 from sallyport.doctor.rules import DatabaseSeen, Facts, FileSeen, Finding, Holds, KeysSeen, examined
 from sallyport.doctor.timesource import seconds_ahead
 from sallyport.kernel import epochs
 from sallyport.kernel.clock import SECOND, Clock
 from sallyport.kernel.keyfiles import KeysRefusedError
-from sallyport.settings import FILE, Settings
+from sallyport.kernel.serverstate import ServerState
+from sallyport.settings import FILE, Settings, is_server
 from sallyport.store import files, schema
-from sallyport.store.database import SqliteFile, scalar
+from sallyport.store.database import Database, SqliteFile, database_at, scalar
 from sallyport.store.presence import is_in_use
 from sallyport.store.sqlite import WRITER_PRAGMAS
 from sallyport.store.work import StorageUnavailableError
 
-CHECKS: Final = (*host.CHECKS, *network.CHECKS, *policy.CHECKS)
+CHECKS: Final = (*host.CHECKS, *server.CHECKS, *network.CHECKS, *policy.CHECKS)
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _ADMIN_PASSWORD: Final = "admin_password"  # noqa: S105  # the name of a setting
 
@@ -34,7 +35,7 @@ class Doctor:
     def __init__(self, settings: Settings, *, key_faults: Callable[[], list[str]], clock: Clock, folder: Path) -> None:
         """`folder` is where `sallyport.toml` was looked for."""
         self._settings = settings
-        self._database = settings.database_path.resolve()
+        self._file = None if is_server(settings.database_url) else settings.database_path.resolve()
         self._keys = settings.keys_dir.resolve()
         self._key_faults = key_faults
         self._clock = clock
@@ -47,47 +48,63 @@ class Doctor:
     def facts(self) -> Facts:
         """Return what is the case."""
         source = self._settings.time_source
+        seen, state = self._seen_file(self._file) if self._file else self._seen_server()
         return Facts(
             settings=self._settings,
             newest_schema=schema.HEAD,
             pragmas=WRITER_PRAGMAS,
-            database=self._seen_database(),
-            running=self._is_running(),
+            database=seen,
+            server=state,
+            running=bool(state.others) if state else self._is_running(),
             keys=self._seen_keys(),
             files=tuple(self._seen_files()),
-            file_systems={path: file_system_of(path, _MOUNTS) for path in (self._database.parent, self._keys)},
-            free=shutil.disk_usage(_there(self._database.parent)).free,
-            size=self._database.stat().st_size if self._database.exists() else 0,
+            file_systems={path: file_system_of(path, _MOUNTS) for path in self._folders()},
+            free=shutil.disk_usage(_there(self._folders()[0])).free,
+            size=state.size if state else self._file.stat().st_size if self._file and self._file.exists() else 0,
             clock_offset=seconds_ahead(source, self._clock.now) if source else None,
         )
 
-    def _seen_database(self) -> DatabaseSeen | str:
-        path = self._database
+    def _folders(self) -> tuple[Path, ...]:
+        return (self._file.parent, self._keys) if self._file else (self._keys,)
+
+    def _seen_file(self, path: Path) -> tuple[DatabaseSeen | str, None]:
         try:
-            version = scalar(SqliteFile(path), schema.VERSION)
-            if version is None:
-                return f"there is none at {path}"
+            if scalar(SqliteFile(path), schema.VERSION) is None:
+                return f"there is none at {path}", None
             files.check(path, quick=True)
-            mode = files.journal_mode(path)
-            if version < store.FIRST_SCHEMA_WITH_EPOCH:
-                epoch = 0 if scalar(SqliteFile(path), store.WAS_STARTED) else None
-            else:
-                epoch = files.look(path, store.epoch)
-            trusted = files.look(path, lambda rows: store.trusted(rows, self._settings.policy))
+            return self._seen(SqliteFile(path), files.journal_mode(path)), None
         except StorageUnavailableError as fault:
-            return str(fault)
+            return str(fault), None
+
+    def _seen_server(self) -> tuple[DatabaseSeen | str, ServerState | None]:
+        try:
+            database = database_at(self._settings.database_url)
+            state = database.server()
+            if scalar(database, schema.VERSION) is None:
+                return f"there is none of ours at {database.name}", state
+            return self._seen(database, ""), state
+        except StorageUnavailableError as fault:
+            return str(fault), None
+
+    def _seen(self, database: Database, journal_mode: str) -> DatabaseSeen:
+        version = schema.version_of(database)
+        if version is not None and version < store.FIRST_SCHEMA_WITH_EPOCH:
+            epoch = 0 if scalar(database, store.WAS_STARTED) else None
+        else:
+            epoch = database.ask(store.epoch, None)
+        trusted = database.ask(lambda rows: store.trusted(rows, self._settings.policy), store.NOBODY)
         return DatabaseSeen(
             version=version,
             started=epoch is not None,
             epoch=epoch or 0,
-            journal_mode=mode,
+            journal_mode=journal_mode,
             trusted=trusted.all,
             trusted_without_mfa=trusted.without_mfa,
         )
 
     def _is_running(self) -> bool:
         try:
-            return is_in_use(self._database)
+            return self._file is not None and is_in_use(self._file)
         except OSError:
             return False  # what can't be opened is told by its mode and owner
 
@@ -110,14 +127,17 @@ class Doctor:
         return None
 
     def _seen_files(self) -> list[FileSeen]:
-        folder, name = self._database.parent, self._database.name
-        secret = [path for path in sorted(folder.glob(f"{name}*")) if path.is_file()] if folder.is_dir() else []
+        secret = (
+            [path for path in sorted(self._file.parent.glob(f"{self._file.name}*")) if path.is_file()]
+            if self._file
+            else []
+        )
         if self._keys.is_dir():
             secret += [path for path in sorted(self._keys.iterdir()) if path.is_file()]
         toml = self._folder / FILE
         with suppress(OSError, ValueError):
             secret += [toml] if _ADMIN_PASSWORD in toml.read_text() else []
-        folders = [path for path in dict.fromkeys((folder, self._keys)) if path.is_dir()]
+        folders = [path for path in dict.fromkeys(self._folders()) if path.is_dir()]
         return [_seen(path, Holds.SECRET) for path in secret] + [_seen(path, Holds.FOLDER) for path in folders]
 
 

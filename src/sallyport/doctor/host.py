@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from sallyport.doctor.rules import DatabaseSeen, Facts, Finding, Holds, State, duration, size
+from sallyport.doctor.rules import (
+    DatabaseSeen,
+    Facts,
+    Finding,
+    Holds,
+    State,
+    duration,
+    lies_on_a_server,
+    size,
+)
 from sallyport.kernel.clock import DAY
 
 _MOST_SECONDS_OFF: Final = 15
@@ -37,10 +46,14 @@ def clock(facts: Facts) -> Finding:
 def database(facts: Facts) -> Finding:
     """It can be read, and is sound."""
     if isinstance(facts.database, str):
-        remedy = "start the service once, or `sallyport restore` a backup"
+        remedy = "start the service once, or restore a backup: docs/operate.md"
         return Finding(check="database", state=State.FAIL, told=facts.database, remedy=remedy)
     service = "in use by the service" if facts.running else "the service is stopped"
-    return Finding(check="database", state=State.OK, told=f"sound, {size(facts.size)}, {service}")
+    return Finding(
+        check="database",
+        state=State.OK,
+        told=f"{'readable' if lies_on_a_server(facts) else 'sound'}, {size(facts.size)}, {service}",
+    )
 
 
 def schema(facts: Facts) -> Finding | None:
@@ -60,7 +73,7 @@ def schema(facts: Facts) -> Finding | None:
 def durability(facts: Facts) -> Finding | None:
     """What was answered is on the disk."""
     seen = facts.database
-    if isinstance(seen, str):
+    if isinstance(seen, str) or lies_on_a_server(facts):
         return None
     is_full = "PRAGMA synchronous = FULL" in facts.pragmas
     told = f"journal_mode={seen.journal_mode}, synchronous={'FULL' if is_full else 'less than FULL'}"
@@ -74,7 +87,7 @@ def file_system(facts: Facts) -> Finding:
     """Locks and fsync are kept: not over a network, not in memory."""
     kinds = {path: kind for path, kind in facts.file_systems.items() if kind}
     told = ", ".join(f"{path} on {kind}" for path, kind in kinds.items()) or "unknown"
-    if _OVER_A_NETWORK & set(kinds.values()):
+    if _OVER_A_NETWORK & set(kinds.values()) and not lies_on_a_server(facts):
         remedy = "SQLite's locks and log do not hold over a network: use a local disk"
         return Finding(check="file system", state=State.FAIL, told=told, remedy=remedy)
     if _IN_MEMORY & set(kinds.values()):
@@ -86,8 +99,10 @@ def file_system(facts: Facts) -> Finding:
     return Finding(check="file system", state=State.OK, told=told)
 
 
-def disk(facts: Facts) -> Finding:
+def disk(facts: Facts) -> Finding | None:
     """There is room for the log, and for a copy."""
+    if lies_on_a_server(facts):
+        return None
     told, remedy = f"{size(facts.free)} free", "make room: on a full disk every login is 503"
     if facts.free < _LEAST_FREE:
         return Finding(check="disk", state=State.FAIL, told=told, remedy=remedy)
@@ -148,8 +163,10 @@ def key_age(facts: Facts) -> Finding | None:
     return Finding(check="key age", state=State.OK, told=told, clauses=clauses)
 
 
-def key_place(facts: Facts) -> Finding:
+def key_place(facts: Facts) -> Finding | None:
     """Who copies the folder of the database does not get the keys with it."""
+    if lies_on_a_server(facts):
+        return None
     place, folder = facts.settings.keys_dir.resolve(), facts.settings.database_path.resolve().parent
     if place.is_relative_to(folder):
         told, remedy = "the keys lie in the folder of the database", "set SALLYPORT_KEYS_DIR to a place of their own"
@@ -164,7 +181,8 @@ def epoch(facts: Facts) -> Finding | None:
         return None
     if seen.epoch < facts.keys.epoch:
         told = f"the database has {seen.epoch}, the keys saw {facts.keys.epoch}: it was copied back by hand"
-        remedy = "stop the service, and `sallyport restore` that file"
+        how = "`sallyport restore --in-place`" if lies_on_a_server(facts) else "`sallyport restore` that file"
+        remedy = f"stop the service, and {how}"
         return Finding(check="epoch", state=State.FAIL, told=told, remedy=remedy)
     return Finding(check="epoch", state=State.OK, told=f"{seen.epoch}")
 

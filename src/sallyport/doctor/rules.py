@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sallyport.kernel.clock import DAY, HOUR, MINUTE, SECOND
-from sallyport.settings import Settings
+from sallyport.kernel.serverstate import ServerState
+from sallyport.settings import Settings, is_server
 
 
 @enum.unique
@@ -60,6 +61,7 @@ class DatabaseSeen:
     started: bool
     epoch: int
     journal_mode: str
+    """Of a file; empty on a server."""
     trusted: int
     """Users with a trusted role who are not disabled."""
     trusted_without_mfa: int
@@ -87,6 +89,8 @@ class Facts:
     """What every start tells SQLite."""
     database: DatabaseSeen | str
     """Or why it can't be read."""
+    server: ServerState | None = None
+    """What the server of the database tells; None for a file, and where it can't be asked."""
     running: bool
     keys: KeysSeen
     files: tuple[FileSeen, ...]
@@ -126,6 +130,11 @@ def is_loopback(host: str) -> bool:
 def is_exposed(facts: Facts) -> bool:
     """Tell whether people reach this service from elsewhere."""
     return not is_loopback(urlsplit(facts.settings.public_url).hostname or "")
+
+
+def lies_on_a_server(facts: Facts) -> bool:
+    """Tell whether the database is a server's, and no file."""
+    return is_server(facts.settings.database_url)
 
 
 def duration(micros: int) -> str:

@@ -21,6 +21,9 @@ class Trusted:
     without_mfa: int
 
 
+NOBODY: Final = Trusted(all=0, without_mfa=0)
+
+
 def epoch(rows: Rows) -> int | None:
     """Return the epoch, or None where there was no first start yet."""
     row = rows.one(EPOCH)

@@ -56,7 +56,7 @@ def keep(directory: Path, epoch: int) -> None:
     if epoch < highest:
         message = (
             f"this database was copied back by hand (its epoch is {epoch}, the keys in {directory} saw {highest}): "
-            "run `sallyport restore` on that file, or what was spent since could be used again"
+            "run `sallyport restore` on that file (PostgreSQL: `--in-place`), or what was spent since is good again"
         )
         raise KeysRefusedError(message)
     remember(directory, epoch)

@@ -139,6 +139,11 @@ def path_of(database_url: Hidden[str]) -> Path:
     return Path(path)
 
 
+def is_server(database_url: Hidden[str]) -> bool:
+    """Tell whether the URL of a database names a server, and no file."""
+    return not database_url.reveal().startswith("sqlite:")
+
+
 def load(flags: Mapping[str, str], environ: Mapping[str, str], directory: Path) -> Settings:
     """Read the settings. Raises `SettingsRefusedError` with every fault in one message."""
     faults: list[str] = []

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.serverstate import ServerState
 from sallyport.kernel.turns import turn_in
+from sallyport.store.presence import alone_at
 from sallyport.store.sqlite import SqliteRows, SqliteWork, create_file
 from sallyport.store.work import Runner, Sql, StorageUnavailableError, Unit
 
@@ -22,6 +24,11 @@ class Database(Protocol):
     @property
     def name(self) -> str:
         """What people call it: a path or an address, never a password."""
+        ...
+
+    @property
+    def hint(self) -> str:
+        """Where to look when it can't be used; a line of its own, or nothing."""
         ...
 
     def engine(self) -> Any:  # noqa: ANN401  # its type would import SQLAlchemy
@@ -43,6 +50,14 @@ class Database(Protocol):
         """Let one process at a time bring up the schema. Raises `StorageUnavailableError`."""
         ...
 
+    def demand_alone(self) -> None:
+        """Raise `InUseError` where somebody else works on it, `StorageUnavailableError` where nobody can."""
+        ...
+
+    def server(self) -> ServerState | None:
+        """Return what its server tells of itself; None for a file. Raises `StorageUnavailableError`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SqliteFile:
@@ -54,6 +69,11 @@ class SqliteFile:
     def name(self) -> str:
         """The path."""
         return str(self.path)
+
+    @property
+    def hint(self) -> str:
+        """Nothing: a path says where it is."""
+        return ""
 
     def ask(self, unit: Unit[T], otherwise: T) -> T:
         """Run a unit that only reads, beside whoever else has the file."""
@@ -71,6 +91,15 @@ class SqliteFile:
     def work(self, *, patient: bool = False) -> Runner:  # noqa: ARG002  # patience is for servers
         """Return a runner on the file."""
         return SqliteWork(self.path)
+
+    def demand_alone(self) -> None:
+        """Look whether a runner, or a restore, has the file."""
+        with alone_at(self.path):
+            pass
+
+    def server(self) -> ServerState | None:
+        """Return None: there is none."""
+        return None
 
     def turn(self) -> AbstractContextManager[None]:
         """Hold the folder of the file, in which the file is made if it is missing."""

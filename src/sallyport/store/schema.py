@@ -38,12 +38,13 @@ def _upgrade(database: Database, version: str | None) -> None:
         raise StorageUnavailableError(message)
     # 0.2 s and 18 MB that a start does not need
     from alembic.command import upgrade  # noqa: PLC0415  # as said
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415  # as said
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError  # noqa: PLC0415  # as said
 
     try:
         upgrade(alembic_config(database), "head")
     except SQLAlchemyError as fault:
-        message = f"can't bring the schema of {database.name} to {HEAD}: {fault}"
+        why = fault.orig if isinstance(fault, DBAPIError) else fault  # without the statement and its values
+        message = f"can't bring the schema of {database.name} to {HEAD}: {why}{database.hint}"
         raise StorageUnavailableError(message) from fault
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.keys import AuditKeys
 from sallyport.audit.rules import Entry, Event
-from sallyport.backups.flow import Restore
+from sallyport.backups.flow import Restore, RestoreInPlace
 from sallyport.kernel.durable import set_aside
 from sallyport.kernel.ids import Ids, system_randomness
 from sallyport.kernel.keyfiles import RingPlan, read_ring, ring_path
@@ -63,6 +63,19 @@ def restore(settings: Settings, machine: Machine | None = None) -> Restore:
         database=settings.database_path,
         keys=settings.keys_dir,
         doubts=lambda path: start.key_faults(SqliteFile(path), settings.keys_dir, plans, machine.randomness),
+        note=lambda rows, epoch: _note_restored(settings, machine, rows, epoch),
+        let_go=lambda ending: set_aside(settings.keys_dir / "audit.checkpoint", ending),
+        clock=machine.clock,
+    )
+
+
+def restore_in_place(settings: Settings, machine: Machine | None = None) -> RestoreInPlace:
+    """Build what voids and ends in a database that was put back by other means."""
+    machine = machine or Machine()
+    return RestoreInPlace(
+        database=database_at(settings.database_url),
+        keys=settings.keys_dir,
+        doubts=lambda: key_faults(settings),
         note=lambda rows, epoch: _note_restored(settings, machine, rows, epoch),
         let_go=lambda ending: set_aside(settings.keys_dir / "audit.checkpoint", ending),
         clock=machine.clock,

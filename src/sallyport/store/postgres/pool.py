@@ -1,11 +1,13 @@
 """The connections of a process: made when they are wanted, kept as long as they live."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from psycopg import OperationalError
 from psycopg.pq.abc import PGconn
 
 from sallyport.store.postgres.link import Link
@@ -15,6 +17,12 @@ Connect = Callable[[], PGconn]
 
 _AT_ONCE: Final = 4
 """Connections that are being made at the same time: a server that comes back is not stormed."""
+
+
+_REST: Final = 0.1
+"""Seconds without a new attempt after one that failed."""
+_HOPELESS: Final = 0.5
+"""Seconds after which an attempt of a process without any connection is not waited for by more requests."""
 
 
 class Pool:
@@ -27,6 +35,10 @@ class Pool:
         self._idle: list[Link] = []
         self._links: set[Link] = set()
         self._opening = 0
+        self._opening_since = 0.0
+        self._rest_until = 0.0
+        self._fault = ""
+        """Why the last attempt has failed."""
         self._waiting: deque[asyncio.Future[Link]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -44,10 +56,10 @@ class Pool:
             raise StorageUnavailableError("the service is closing")
         if self._idle:
             return self._idle.pop()
+        self._demand_hope()
         future: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        if len(self._links) + self._opening < self._most and self._opening < len(self._waiting):
-            self._open()
+        self._open()
         try:
             return await asyncio.wait_for(future, seconds)
         except TimeoutError:
@@ -84,18 +96,35 @@ class Pool:
     def _drop(self, why: str) -> None:
         for link in list(self._links):
             link.lose(why)
-        waiting, self._waiting = self._waiting, deque()
-        for future in waiting:
-            if not future.done():
-                future.set_exception(StorageUnavailableError(why))
+        self._refuse_all(why)
 
     def _lost(self, link: Link) -> None:
         self._links.discard(link)
         if link in self._idle:
             self._idle.remove(link)
 
+    def _demand_hope(self) -> None:
+        """Raise `StorageUnavailableError` at once where waiting would be in vain.
+
+        While the server is away, hundreds of requests that wait would fill the seats before the hash, and memory.
+        """
+        now = time.monotonic()
+        if self._links:
+            return
+        if now < self._rest_until:
+            raise StorageUnavailableError(self._fault)
+        if self._opening and now > self._opening_since + _HOPELESS:
+            raise StorageUnavailableError("the database does not answer")
+
     def _open(self) -> None:
+        """Make one more connection, if somebody waits for it and the server is not to be left alone."""
+        if len(self._links) + self._opening >= self._most or self._opening >= min(_AT_ONCE, len(self._waiting)):
+            return
+        now = time.monotonic()
+        if now < self._rest_until:
+            return
         loop = asyncio.get_running_loop()
+        self._opening_since = self._opening_since if self._opening else now
         self._opening += 1
 
         def opened(made: asyncio.Future[PGconn]) -> None:
@@ -109,14 +138,25 @@ class Pool:
                 made.result().finish()
             return
         self._opening -= 1
-        fault = made.exception()
-        if fault is None:
+        try:
             link = Link(made.result(), loop, self._lost)
-            self._links.add(link)
-            self.give(link)
+        except (StorageUnavailableError, OperationalError) as fault:
+            self._failed(fault)
             return
-        # Nobody else will have more luck at this moment: all hear why, and the next request tries again.
+        self._rest_until = 0.0
+        self._links.add(link)
+        self.give(link)
+        self._open()
+
+    def _failed(self, fault: Exception) -> None:
+        """Leave the server alone for a moment. With connections that are there, it may only have too many of them."""
+        self._fault = str(fault)
+        self._rest_until = time.monotonic() + _REST
+        if not self._links:
+            self._refuse_all(self._fault)
+
+    def _refuse_all(self, why: str) -> None:
         waiting, self._waiting = self._waiting, deque()
         for future in waiting:
             if not future.done():
-                future.set_exception(fault)
+                future.set_exception(StorageUnavailableError(why))

@@ -20,17 +20,20 @@ from sallyport.store.work import Row, Soon, Sql, StorageUnavailableError, Unit, 
 
 T = TypeVar("T")
 
-_CONNECTIONS: Final = 16
+CONNECTIONS: Final = 16
+"""The most that a process opens."""
 _MOST_RUNS: Final = 4
 _BEGIN: Final = Sql("BEGIN")
 _COMMIT: Final = Sql("COMMIT")
 _ROLLBACK: Final = Sql("ROLLBACK")
 # Held until the end of the transaction, on every node. Two keys with the same hash wait for each other, no more.
 _ALONE: Final = Sql("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+# A standby, or a primary that has become one: another host of the URL may be the primary now.
+_READ_ONLY: Final = "25006"
 # Another unit was in the way: run again, this one sees what that one did. Class 23 is a row that came meanwhile.
-_AGAIN: Final = ("40001", "40P01", "55P03", "23")
-# The server, its disk or its memory, not the unit. 25006: a standby. 57014: out of time.
-_NOT_NOW: Final = ("08", "25006", "53", "57", "58", "F0", "XX")
+_AGAIN: Final = ("40001", "40P01", "55P03", "23", _READ_ONLY)
+# The server, its disk or its memory, not the unit. 57014: out of time.
+_NOT_NOW: Final = ("08", _READ_ONLY, "53", "57", "58", "F0", "XX")
 
 
 class _Soon:
@@ -193,7 +196,7 @@ class PostgresWork:
 
     def __init__(self, connect: Connect, *, seconds: float) -> None:
         """`seconds` is how long a unit may take, waiting for a connection included."""
-        self._pool = Pool(connect, _CONNECTIONS)
+        self._pool = Pool(connect, CONNECTIONS)
         self._seconds = seconds
         self._durations = Histogram("sallyport_commit_seconds", "Time of a unit of work, from its BEGIN to its commit.")
         self._failures = Tally("sallyport_commit_failures", "Units of work that could not be committed.")
@@ -233,6 +236,8 @@ class PostgresWork:
                 if run.committing or not left or time.monotonic() >= until:
                     raise StorageUnavailableError(str(fault)) from fault
             except RefusedError as refusal:
+                if refusal.state == _READ_ONLY:
+                    link.lose("the server is read-only")
                 self._judge(refusal, last=not left)
         raise AssertionError("the last run returns or raises")
 
