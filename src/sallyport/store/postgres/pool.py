@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, cast
 
 from psycopg.pq.abc import PGconn
 
@@ -46,15 +46,14 @@ class Pool:
             return self._idle.pop()
         future: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        if len(self._links) + self._opening < self._most and self._opening < len(self._waiting):
-            self._open()
+        self._open_if_wanted()
         try:
             return await asyncio.wait_for(future, seconds)
         except TimeoutError:
+            self._give_on(future)
             raise StorageUnavailableError("no connection to the database came free in time") from None
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and not future.exception():
-                self.give(future.result())
+            self._give_on(future)
             raise
 
     def give(self, link: Link) -> None:
@@ -67,6 +66,11 @@ class Pool:
                 future.set_result(link)
                 return
         self._idle.append(link)
+
+    def _give_on(self, future: asyncio.Future[Link]) -> None:
+        """Give on what came in the very moment in which its caller left."""
+        if future.done() and not future.cancelled() and not future.exception():
+            self.give(future.result())
 
     def close(self) -> None:
         """Close every connection, whatever is under way on it."""
@@ -93,10 +97,15 @@ class Pool:
         self._links.discard(link)
         if link in self._idle:
             self._idle.remove(link)
+        if self._loop and self._loop.is_running() and not self._closed:
+            self._open_if_wanted()
 
-    def _open(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._opening += 1
+    def _open_if_wanted(self) -> None:
+        if len(self._links) + self._opening < self._most and self._opening < len(self._waiting):
+            self._opening += 1
+            self._open(cast("asyncio.AbstractEventLoop", self._loop))
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> None:
 
         def opened(made: asyncio.Future[PGconn]) -> None:
             self._opened(loop, made)
