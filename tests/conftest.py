@@ -2,13 +2,15 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.engines import POSTGRES, SQLITE, Engine, Postgres, Server, Sqlite, engines_of, postgres
+from tests.postgres import LOWEST
 from tests.world import UNTHROTTLED, TurnedClock, World, client_of, service_in
 
 MakeWorld = Callable[..., Any]
@@ -19,8 +21,51 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return "asyncio", {"use_uvloop": True}
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs a database on the engines that its file is meant for."""
+    if "engine" in metafunc.fixturenames:
+        path = metafunc.definition.path.relative_to(Path(__file__).parent).as_posix()
+        engines = engines_of(path)
+        if metafunc.definition.get_closest_marker("sqlite_only"):
+            engines = (SQLITE,)
+        if engines != (SQLITE,):
+            metafunc.parametrize("engine", engines, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server for this process, started by the first test that wants it."""
+    with postgres() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def oldest_server() -> Iterator[Server]:
+    """The oldest release that is supported, where the server is the one of a wheel."""
+    with postgres(LOWEST) as started:
+        yield started
+
+
 @pytest.fixture
-async def make_world(tmp_path: Path) -> AsyncIterator[MakeWorld]:
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Where the databases of a test are."""
+    kind = getattr(request, "param", SQLITE)
+    if kind == SQLITE:
+        yield Sqlite()
+        return
+    made = Postgres(request.getfixturevalue("server" if kind == POSTGRES else "oldest_server"))
+    yield made
+    made.release()
+
+
+@pytest.fixture
+def home(tmp_path: Path, engine: Engine) -> Path:
+    """A folder for a service, which has a database."""
+    return engine.settle(tmp_path)
+
+
+@pytest.fixture
+async def make_world(tmp_path: Path, engine: Engine) -> AsyncIterator[MakeWorld]:
     """Build worlds with settings of their own; several in one folder are several nodes of one service."""
     async with AsyncExitStack() as stack:
 
@@ -28,8 +73,7 @@ async def make_world(tmp_path: Path) -> AsyncIterator[MakeWorld]:
             environ: Mapping[str, str] | None = None, clock: TurnedClock | None = None, folder: str = "one"
         ) -> World:
             clock = clock or TurnedClock()
-            directory = tmp_path / folder
-            directory.mkdir(exist_ok=True)
+            directory = engine.settle(tmp_path / folder)
             service = service_in(directory, clock, environ)
             stack.callback(service.close)
             await service.first_start()

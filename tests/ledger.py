@@ -8,10 +8,8 @@ from sallyport.audit.flow.verify import Fault, Verdict, VerifyAudit
 from tests.surgery import fetch
 from tests.world import Person, World
 
-# By the order in which SQLite took them: rows of one moment have no order of their own, and the tests' clock stands.
-_NEW = """SELECT event, outcome, factor, user_id, actor_id, session_id, detail FROM audit_log
-          WHERE rowid > :after ORDER BY rowid"""
-_LAST = "SELECT max(rowid) FROM audit_log"
+# In the order in which the engine took them: rows of one moment have none of their own, and the tests' clock stands.
+_WRITTEN = "SELECT id, event, outcome, factor, user_id, actor_id, session_id, detail FROM audit_log ORDER BY {}"
 
 
 def checkpoint_of(world: World) -> Path:
@@ -45,17 +43,19 @@ class Pen:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._last = 0
+        is_file = world.service.settings.database_url.reveal().startswith("sqlite:")
+        self._all = _WRITTEN.format("rowid" if is_file else "ctid")
+        self._seen: set[str] = set()
 
     async def lift(self) -> None:
         """Leave out what was written so far."""
-        self._last = (await fetch(self.world, _LAST))[0][0]
+        await self.written()
 
     async def written(self) -> list[tuple[Any, ...]]:
         """Return event, outcome, factor, user, actor, session and detail of each new row."""
-        found = await fetch(self.world, _NEW, after=self._last)
-        await self.lift()
-        return found
+        found = [row for row in await fetch(self.world, self._all) if row[0] not in self._seen]
+        self._seen |= {row[0] for row in found}
+        return [row[1:] for row in found]
 
 
 async def session_of(person: Person) -> str:

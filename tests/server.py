@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import sallyport
+from tests.engines import url_in
 
 HOST = "127.0.0.1"
 SECONDS_TO_START = 60
@@ -93,7 +94,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "PYTHONWARNINGS": "error",
         # Where no port is given, any free one: two tests at once must not meet at the default.
         "SALLYPORT_PORT": "0",
-        "SALLYPORT_DATABASE_URL": f"sqlite:///{folder}/sallyport.db",
+        "SALLYPORT_DATABASE_URL": url_in(folder),
         "SALLYPORT_KEYS_DIR": f"{folder}/keys",
         **more,
     }

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from sallyport.store.tables import metadata
 from sallyport.store.work import Sql, Value
 from tests.world import Person, World
 
 _ALL = "SELECT * FROM {} ORDER BY 1, 2"
-_APART = {"alembic_version", "audit_log"}
 _COUNT = "SELECT count(*) FROM {}"
 
 
@@ -15,8 +15,7 @@ async def everything(world: World) -> dict[str, list[tuple[Any, ...]]]:
 
     Two of them are equal where nothing changed.
     """
-    tables = await fetch(world, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-    return {name: await fetch(world, _ALL.format(name)) for (name,) in tables if name not in _APART}
+    return {name: await fetch(world, _ALL.format(name)) for name in metadata.tables if name != "audit_log"}
 
 
 async def fetch(world: World, sql: str, **values: Value) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""The service in this process: the real wiring on a real SQLite file, with a clock to turn and cheap hashes."""
+"""The service in this process: the real wiring on a real database, with a clock to turn and cheap hashes."""
 
 import base64
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from sallyport.kernel.clock import SECOND
 from sallyport.kernel.ids import system_randomness
 from sallyport.settings import load
 from sallyport.wiring import Machine, Service, build
+from tests.engines import url_in
 
 NOON = 1_800_000_000 * SECOND
 PASSWORD = "correct horse battery staple"
@@ -176,7 +177,7 @@ def bearer(token: str) -> dict[str, str]:
 def service_in(directory: Path, clock: TurnedClock, environ: Mapping[str, str] | None = None) -> Service:
     """Build a service whose files live in a folder."""
     given = {
-        "SALLYPORT_DATABASE_URL": f"sqlite:///{directory}/sallyport.db",
+        "SALLYPORT_DATABASE_URL": url_in(directory),
         "SALLYPORT_KEYS_DIR": f"{directory}/keys",
         "SALLYPORT_ADMIN_PASSWORD": ADMIN_PASSWORD,
     } | dict(environ or {})

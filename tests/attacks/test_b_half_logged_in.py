@@ -91,6 +91,7 @@ def content(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
 
 
+@pytest.mark.sqlite_only("reads the bytes of the file")
 async def test_the_password_stands_nowhere_between_the_steps(world: World, tmp_path: Path) -> None:
     """CVE-2020-15105 django-two-factor-auth: the password was kept in the session between the steps."""
     await world.enrolled("victim")

@@ -74,14 +74,14 @@ async def test_the_same_code_on_another_node(make_world: MakeWorld) -> None:
     refused(await second.answer(challenge, code), 401, "code_invalid")
 
 
-async def test_the_same_code_after_a_restart(tmp_path: Path) -> None:
+async def test_the_same_code_after_a_restart(home: Path) -> None:
     clock = TurnedClock()
-    async with running(tmp_path, clock) as world:
+    async with running(home, clock) as world:
         victim, code = await ready(world)
         waiting = await victim.challenge()
         await spend(world, victim, code)
         await world.answer(await victim.challenge(), victim.codes[0])
-    async with running(tmp_path, clock) as world:
+    async with running(home, clock) as world:
         refused(await world.answer(waiting, code), 401, "code_invalid")
         refused(await world.answer(waiting, victim.codes[0]), 401, "code_invalid")
         challenge = (await world.password("victim", PASSWORD)).json()["token"]
@@ -154,13 +154,13 @@ async def test_a_code_is_spent_even_where_its_login_came_too_late(world: World) 
     refused(await world.answer(challenge, code), 401, "challenge_invalid")
 
 
-async def test_a_spent_challenge_after_a_restart(tmp_path: Path) -> None:
+async def test_a_spent_challenge_after_a_restart(home: Path) -> None:
     clock = TurnedClock()
-    async with running(tmp_path, clock) as world:
+    async with running(home, clock) as world:
         victim, code = await ready(world)
         challenge = await victim.challenge()
         granted(await world.answer(challenge, code), "aal2", FULL)
-    async with running(tmp_path, clock) as world:
+    async with running(home, clock) as world:
         for other in victim.codes[:2]:
             refused(await world.answer(challenge, other), 401, "challenge_invalid")
 

@@ -104,20 +104,20 @@ async def test_two_nodes_share_the_tries_of_a_challenge(make_world: MakeWorld) -
         refused(await node.answer(challenge, victim.codes[0]), 401, "challenge_invalid")
 
 
-async def test_a_restart_gives_no_tries_back(tmp_path: Path) -> None:
+async def test_a_restart_gives_no_tries_back(home: Path) -> None:
     clock = TurnedClock()
-    async with running(tmp_path, clock, UNTHROTTLED) as world:
+    async with running(home, clock, UNTHROTTLED) as world:
         victim = await world.enrolled("victim")
         path = f"/users/me/secrets/{await victim.begin_enrollment()}/enroll"
         pending, challenge = victim.phone, await victim.challenge()
     assert pending
     for tries in (2, 2, 1):
-        async with running(tmp_path, clock, UNTHROTTLED) as world:
+        async with running(home, clock, UNTHROTTLED) as world:
             for _ in range(tries):
                 refused(await world.answer(challenge, "no code"), 401, "code_invalid")
                 answer = await world.call("PUT", path, {"token": pending.wrong()}, headers=victim.auth)
                 refused(answer, 400, "code_invalid")
-    async with running(tmp_path, clock, UNTHROTTLED) as world:
+    async with running(home, clock, UNTHROTTLED) as world:
         refused(await world.answer(challenge, victim.codes[0]), 401, "challenge_invalid")
         answer = await world.call("PUT", path, {"token": pending.code()}, headers=victim.auth)
         refused(answer, 404, "not_found")

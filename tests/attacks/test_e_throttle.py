@@ -181,14 +181,14 @@ async def test_a_lucky_guess_in_a_burst_makes_no_room_for_more(world: World) -> 
     throttled(await world.password("victim", WRONG), 30)
 
 
-async def test_counters_survive_a_restart(tmp_path: Path) -> None:
+async def test_counters_survive_a_restart(home: Path) -> None:
     clock = TurnedClock()
-    async with running(tmp_path, clock) as world:
+    async with running(home, clock) as world:
         victim = await world.enrolled("victim")
         await guess(world, "nobody", 5)
         await use_up(victim, 5)
         await guess(world, "victim", 5)
-    async with running(tmp_path, clock) as world:
+    async with running(home, clock) as world:
         throttled(await world.password("victim", PASSWORD), 30)
         throttled(await world.password("nobody", PASSWORD), 30)
         clock.advance(30)

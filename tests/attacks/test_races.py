@@ -361,9 +361,9 @@ async def test_one_account_is_erased_once(world: World) -> None:
     assert refusals(answers) <= {(401, "invalid_token"), (404, "not_found")}
 
 
-async def test_the_first_admin_is_made_once(tmp_path: Path) -> None:
+async def test_the_first_admin_is_made_once(home: Path) -> None:
     clock = TurnedClock()
-    nodes = [service_in(tmp_path, clock) for _ in range(3)]
+    nodes = [service_in(home, clock) for _ in range(3)]
     made = await asyncio.gather(*(node.first_start() for node in nodes for _ in range(5)))
     assert len([admin for admin in made if admin]) == 1
     for node in nodes:

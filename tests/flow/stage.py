@@ -1,14 +1,14 @@
 """A stage: something happens in the middle of a request, at an exact unit of work."""
 
-import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx2
 
-from sallyport.store.work import Runner, Sql, Unit
+from sallyport.store.database import database_at
+from sallyport.store.tables import metadata
+from sallyport.store.work import Rows, Runner, Sql, Unit
 from tests.world import Person, World
 
 T = TypeVar("T")
@@ -85,18 +85,7 @@ class Stage:
 
     def picture(self) -> Picture:
         """Return the whole database, without the audit log and what a spent code leaves."""
-        with closing(sqlite3.connect(self.world.service.settings.database_path)) as connection:
-            connection.row_factory = sqlite3.Row
-            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-            return {
-                table["name"]: [
-                    {name: row[name] for name in row.keys() if name not in SPENDING}  # noqa: SIM118  # a Row yields values
-                    for row in connection.execute(f'SELECT * FROM "{table["name"]}" ORDER BY 1')  # noqa: S608  # names of our own tables
-                ]
-                for table in tables
-                # A try that came too late was counted all the same, and written down.
-                if table["name"] not in {"throttles", "audit_log"}
-            }
+        return database_at(self.world.service.settings.database_url).ask(_picture, {})
 
     async def count(self, table: str, person: Person) -> int:
         """Count the rows of a user in a table."""
@@ -111,3 +100,14 @@ class Stage:
         await other.login()
         other.codes = person.codes
         return other
+
+
+def _picture(rows: Rows) -> Picture:
+    # A try that came too late was counted all the same, and written down.
+    tables = [table for name, table in metadata.tables.items() if name not in {"throttles", "audit_log"}]
+    seen: Picture = {}
+    for table in tables:
+        kept = [column.name for column in table.columns if column.name not in SPENDING]
+        question = Sql(f"SELECT {', '.join(kept)} FROM {table.name} ORDER BY 1")  # noqa: S608  # names of our own tables
+        seen[table.name] = [dict(zip(kept, row, strict=True)) for row in rows.all(question)]
+    return seen

@@ -548,9 +548,9 @@ async def test_of_two_deletions_of_the_same_session_one_finds_it(make_stage: Mak
 
 
 @pytest.mark.parametrize("before", [1, 2])
-async def test_two_nodes_that_start_at_once_make_one_admin(tmp_path: Path, before: int) -> None:
+async def test_two_nodes_that_start_at_once_make_one_admin(home: Path, before: int) -> None:
     clock = TurnedClock()
-    slow, quick = service_in(tmp_path, clock), service_in(tmp_path, clock)
+    slow, quick = service_in(home, clock), service_in(home, clock)
     try:
         work = InterruptedWork(slow.work)
         slow.work = cast("Runner", work)

@@ -67,7 +67,8 @@ class Link:
         self._done: Done | None = None
         self._expected: deque[Sql | None] = deque()
         """What results are to come: of a statement, or of a preparation."""
-        self._fresh: list[Sql] = []
+        self._fresh: deque[Sql] = deque()
+        """Statements of this batch that the server has not yet said to have prepared."""
         self._answers: list[Answer] = []
         self._refusal: RefusedError | None = None
         pg.nonblocking = 1
@@ -143,7 +144,11 @@ class Link:
             state = (result.error_field(DiagnosticField.SQLSTATE) or b"").decode()
             text = result.error_field(DiagnosticField.MESSAGE_PRIMARY) or b""
             self._refusal = self._refusal or RefusedError(state, text.decode(errors="replace"))
-        elif sql is not None and status in _GOOD:
+        elif status not in _GOOD:
+            return  # stands behind a refused statement, and did not run
+        elif sql is None:
+            self._fresh.popleft()
+        else:
             self._answers.append(self._answer(sql, result))
 
     def _answer(self, sql: Sql, result: PGresult) -> Answer:
@@ -156,10 +161,9 @@ class Link:
 
     def _end(self) -> None:
         self._expected.clear()
-        if self._refusal:
-            # Whatever stood behind the refused statement was not prepared either; a name is never used twice.
-            for sql in self._fresh:
-                del self._names[sql]
+        # What stood behind a refused statement was not prepared either.
+        for sql in self._fresh:
+            del self._names[sql]
         self._fresh.clear()
         self._finish(self._refusal or self._answers)
 

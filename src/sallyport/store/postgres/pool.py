@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, cast
 
 from psycopg import OperationalError
 from psycopg.pq.abc import PGconn
@@ -63,10 +63,10 @@ class Pool:
         try:
             return await asyncio.wait_for(future, seconds)
         except TimeoutError:
+            self._give_on(future)
             raise StorageUnavailableError("no connection to the database came free in time") from None
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and not future.exception():
-                self.give(future.result())
+            self._give_on(future)
             raise
 
     def give(self, link: Link) -> None:
@@ -79,6 +79,11 @@ class Pool:
                 future.set_result(link)
                 return
         self._idle.append(link)
+
+    def _give_on(self, future: asyncio.Future[Link]) -> None:
+        """Give on what came in the very moment in which its caller left."""
+        if future.done() and not future.cancelled() and not future.exception():
+            self.give(future.result())
 
     def close(self) -> None:
         """Close every connection, whatever is under way on it."""
@@ -102,6 +107,8 @@ class Pool:
         self._links.discard(link)
         if link in self._idle:
             self._idle.remove(link)
+        if self._loop and self._loop.is_running() and not self._closed:
+            self._open()
 
     def _demand_hope(self) -> None:
         """Raise `StorageUnavailableError` at once where waiting would be in vain.
@@ -123,7 +130,7 @@ class Pool:
         now = time.monotonic()
         if now < self._rest_until:
             return
-        loop = asyncio.get_running_loop()
+        loop = cast("asyncio.AbstractEventLoop", self._loop)
         self._opening_since = self._opening_since if self._opening else now
         self._opening += 1
 

@@ -66,13 +66,14 @@ class _Soon:
 class PostgresRows:
     """Rows over one connection, for one run of a unit."""
 
-    __slots__ = ("_keys", "_link", "_queued", "_sent", "_soon", "_wrote")
+    __slots__ = ("_keys", "_link", "_may_write", "_queued", "_sent", "_soon", "_wrote")
 
     def __init__(self, link: Link, *, begin: bool) -> None:
         self._link = link
         self._queued: list[tuple[Sql, tuple[Value, ...]]] = [(_BEGIN, ())] if begin else []
         self._soon: list[tuple[int, _Soon]] = []
         self._keys: set[str] = set()
+        self._may_write = begin
         self._wrote = False
         self._sent = False
 
@@ -149,6 +150,8 @@ class PostgresRows:
         return self.trip()[-1]
 
     def _queue(self, sql: Sql, values: dict[str, Value]) -> None:
+        if sql.writes and not self._may_write:
+            raise RuntimeError("a unit that only reads has no transaction: what it writes could not be undone")
         self._wrote |= sql.writes
         self._queued.append((sql, sql.each(values)))
 
