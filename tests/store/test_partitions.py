@@ -13,7 +13,8 @@ from sallyport.kernel.hidden import Hidden
 from sallyport.store import schema
 from sallyport.store.database import database_at
 from tests.conftest import MakeWorld
-from tests.postgres import Cluster
+from tests.engines import own_cluster
+from tests.postgres import NEWEST
 from tests.surgery import count
 from tests.world import PASSWORD, World
 
@@ -25,16 +26,14 @@ UID = "0190b3c4-0000-7000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url() -> Iterator[str]:
     """A database that had a user when it was partitioned."""
-    cluster = Cluster(tmp_path_factory.mktemp("pg"))
-    cluster.start()
-    schema.migrate(database_at(Hidden(cluster.url())))
-    with psycopg.connect(cluster.url()) as connection:
-        connection.execute(EARLY, [UID])
-        connection.execute(SCRIPT.read_bytes())
-    yield cluster.url()
-    cluster.stop()
+    with own_cluster(NEWEST) as url:
+        schema.migrate(database_at(Hidden(url)))
+        with psycopg.connect(url) as connection:
+            connection.execute(EARLY, [UID])
+            connection.execute(SCRIPT.read_bytes())
+        yield url
 
 
 @pytest.fixture
@@ -112,12 +111,10 @@ async def test_users_are_spread_and_found_in_one_partition(partitioned: World, u
         assert sum(f" on {table}_" in line for line in plan) == 1, plan
 
 
-def test_no_constraint_is_lost_on_the_way(url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    plain = Cluster(tmp_path_factory.mktemp("plain"))
-    plain.start()
-    schema.migrate(database_at(Hidden(plain.url())))
-    found = [constraints(place) for place in (plain.url(), url)]
-    plain.stop()
+def test_no_constraint_is_lost_on_the_way(url: str) -> None:
+    with own_cluster(NEWEST) as plain:
+        schema.migrate(database_at(Hidden(plain)))
+        found = [constraints(place) for place in (plain, url)]
     assert found[0] - found[1] == {
         ("users", said % key)
         for said in ("UNIQUE (%s)", "CREATE UNIQUE btree (%s)")

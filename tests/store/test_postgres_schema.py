@@ -20,6 +20,7 @@ from tests.store.test_schema import STATEMENTS, WITHOUT_INDEX
 
 WALKS_HERE = {
     "sallyport.audit.store.HEAD": "walks an index of sealed rows from its end, and stops at the first",
+    "sallyport.audit.store.MOMENTS": "walks the same index, and stops at the limit",
     "sallyport.backups.store.END_CHALLENGES": "a restore, which there is for files only",
     "sallyport.backups.store.END_SESSIONS": "as above",
     "sallyport.backups.store.END_TOKENS": "as above",

@@ -89,11 +89,7 @@ class Service:
         self.journal = Journal(keys=self.audit_keys, attempts=self.meters.attempts, clock=machine.clock, ids=self.ids)
         checkpoint = CheckpointFile(settings.keys_dir, self.audit_keys)
         self.seal = SealAudit(work=self.work, keys=self.audit_keys, checkpoint=checkpoint, clock=machine.clock)
-        self.clockwatch = ClockWatch(
-            clock=machine.clock,
-            monotonic=time.monotonic,
-            latest=lambda: self.work.read(lambda rows: audit_store.latest_moment(rows, _LAST_ROWS)),
-        )
+        self.clockwatch = self._clockwatch()
         self.meters.watch(*self.clockwatch.meters)
         self.mint = Mint(
             self.keys,
@@ -153,6 +149,13 @@ class Service:
         """Let what runs come to its end."""
         self.pool.close()
         self.work.close()
+
+    def _clockwatch(self) -> ClockWatch:
+        return ClockWatch(
+            clock=self.clock,
+            monotonic=time.monotonic,
+            latest=lambda: self.work.read(lambda rows: audit_store.latest_moment(rows, _LAST_ROWS)),
+        )
 
     def _throttle(self) -> Throttle:
         return Throttle(
