@@ -13,6 +13,7 @@ from sallyport.store.tables import metadata
 from tests.postgres import SAFE, Cluster
 
 _CACHE_KB: Final = 256 * 1024
+_PIECE: Final = 1 << 20
 
 # In life the sweep adds them up.
 _COUNT_USERS: Final = (
@@ -36,6 +37,10 @@ class Engine(Protocol):
 
     def cool(self) -> None:
         """Let nothing of it be in memory. Nobody serves it meanwhile."""
+        ...
+
+    def warm(self) -> None:
+        """Let all of it be in the kernel's memory."""
         ...
 
     def megabytes(self) -> float:
@@ -78,6 +83,10 @@ class Sqlite:
     def cool(self) -> None:
         """Drop the file from the page cache; a connection's own cache went with its server."""
         _forget([self.path])
+
+    def warm(self) -> None:
+        """Read the file."""
+        _read([self.path])
 
     def megabytes(self) -> float:
         """Return the size of the file."""
@@ -130,6 +139,10 @@ class Postgres:
         _forget(path for path in self._data.rglob("*") if path.is_file())
         self._cluster.start()
 
+    def warm(self) -> None:
+        """Read the files of its tables; its own buffers fill by themselves."""
+        _read(path for path in (self._data / "base").rglob("*") if path.is_file())
+
     def megabytes(self) -> float:
         """Return the size of the database, its log left out."""
         with psycopg.connect(self._cluster.url()) as connection:
@@ -160,3 +173,10 @@ def _forget(paths: Iterable[Path]) -> None:
         with path.open("rb") as file:
             os.fsync(file.fileno())
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _read(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with path.open("rb") as file:
+            while file.read(_PIECE):
+                pass
