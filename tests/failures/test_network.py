@@ -179,6 +179,7 @@ _MOST_CONNECTIONS = 16
 def test_after_a_hundred_flaps_nothing_has_leaked(
     server: Server, proxy: Proxy, cluster: Cluster, database: str
 ) -> None:
+    seconds_until_ready(server)
     anna = Somebody(server, "erna")
     over, served = Event(), Event()
     statuses = set[int]()
