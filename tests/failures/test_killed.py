@@ -18,10 +18,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from sallyport.kernel.hidden import Hidden
+from sallyport.store.database import database_at
+from sallyport.store.work import Sql
 from tests.crash.harness import CLIENTS, Harness, Process
 from tests.crash.moves import Client
 from tests.crash.wire import CutError, Line, Reply
-from tests.failures.conftest import new_database, running
+from tests.failures.conftest import new_database, running, socket_of
 from tests.failures.people import PASSWORD, Somebody, ask, seconds_until_ready
 from tests.postgres import SAFE, Cluster
 from tests.server import Server, serving
@@ -190,3 +193,27 @@ def test_a_read_only_server_is_refused_until_it_is_none_any_more(tmp_path: Path,
             boss.execute("SELECT pg_reload_conf()")
         assert seconds_until_ready(server) < LONGEST_RETURN
         assert reader.log_in().status == 200
+
+
+async def test_where_the_primary_turns_read_only_the_next_host_is_used_and_nobody_notices(cluster: Cluster) -> None:
+    note = Sql("INSERT INTO notes VALUES (1)")
+    with running() as second, psycopg.connect(cluster.url(), autocommit=True) as boss:
+        boss.execute("CREATE TABLE notes (id int)")
+        with psycopg.connect(second.url(), autocommit=True) as other:
+            other.execute("CREATE TABLE notes (id int)")
+        hosts = ",".join(str(socket_of(one).parent) for one in (cluster, second))
+        work = database_at(Hidden(f"postgresql://sallyport@/postgres?host={hosts}")).work()
+        await work(lambda rows: rows.change(note))
+        boss.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        boss.execute("SELECT pg_reload_conf()")
+        try:
+            await asyncio.sleep(0.5)
+            await work(lambda rows: rows.change(note))
+        finally:
+            work.close()
+            boss.execute("SET default_transaction_read_only = off")
+            boss.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            boss.execute("SELECT pg_reload_conf()")
+        with psycopg.connect(second.url(), autocommit=True) as other:
+            assert other.execute("SELECT count(*) FROM notes").fetchone() == (1,)
+        assert boss.execute("SELECT count(*) FROM notes").fetchone() == (1,)

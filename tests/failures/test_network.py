@@ -1,6 +1,8 @@
 """The network between the service and its PostgreSQL server: whatever it does, no request is answered by guess."""
 
+import asyncio
 import time
+from collections import Counter
 from itertools import cycle
 from pathlib import Path
 from threading import Event, Thread
@@ -8,9 +10,12 @@ from threading import Event, Thread
 import psycopg
 import pytest
 
+from sallyport.kernel.hidden import Hidden
+from sallyport.store.database import database_at
+from sallyport.store.work import Sql, StorageUnavailableError
 from tests.failures.conftest import SECRET
 from tests.failures.people import PASSWORD, Somebody, Told, ask, seconds_until_ready
-from tests.failures.proxy import AtCommit, Proxy, Way
+from tests.failures.proxy import HOST, AtCommit, Proxy, Way
 from tests.postgres import Cluster
 from tests.server import Server, basic
 
@@ -111,6 +116,62 @@ def test_a_slow_answer_holds_nobody_for_long(server: Server, proxy: Proxy, clust
     assert ask(server, "GET", "/users/me", authorization=anna.bearer).status == 200
 
 
+def test_a_flood_without_a_database_is_not_taken_for_too_many_logins(server: Server, proxy: Proxy) -> None:
+    anna = Somebody(server, "fred")
+    proxy.go(Way.SWALLOW)
+    # At first nobody can know; then it is known, and nobody waits.
+    while (first := anna.log_in()).took > 0.1:
+        demand_refused(first)
+    until = time.monotonic() + 3
+    told: list[Told] = []
+
+    def flood() -> None:
+        while time.monotonic() < until:
+            told.append(anna.log_in())
+            time.sleep(0.05)
+
+    threads = [Thread(target=flood) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    proxy.go(Way.OPEN)
+    seconds_until_ready(server)
+    codes = Counter(one.code for one in told)
+    print(f"\n{len(told)} logins: {codes}, longest {max(one.took for one in told):.2f} s")  # noqa: T201  # figures
+    assert codes.keys() == {"storage_unavailable"}
+
+
+async def test_a_connection_that_is_not_answered_holds_nothing_else(proxy: Proxy) -> None:
+    work = database_at(Hidden(f"postgresql://sallyport@{HOST}:{proxy.port}/postgres")).work()
+    proxy.go(Way.MUTE)
+    asked = asyncio.ensure_future(work.read(lambda rows: rows.one(Sql("SELECT 1"))))
+    turns = 0
+    while not asked.done():
+        await asyncio.sleep(0.01)
+        turns += 1
+    proxy.go(Way.OPEN)
+    work.close()
+    with pytest.raises(StorageUnavailableError):
+        asked.result()
+    assert turns > 20
+
+
+async def test_a_session_is_bounded_and_durable_whatever_the_server_is_used_to(cluster: Cluster) -> None:
+    with psycopg.connect(cluster.url(), autocommit=True) as boss:
+        boss.execute("ALTER ROLE sallyport SET synchronous_commit = off")
+        work = database_at(Hidden(cluster.url())).work()
+        try:
+            found = await work.read(lambda rows: rows.one(Sql(SETTINGS)))
+        finally:
+            work.close()
+            boss.execute("ALTER ROLE sallyport RESET ALL")
+    assert found == ("on", "900ms", "225ms", "1800ms", "read committed")
+
+
+SETTINGS = """SELECT current_setting('synchronous_commit'), current_setting('statement_timeout'),
+    current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout'),
+    current_setting('transaction_isolation')"""
 FLAPS = 100
 _MOST_CONNECTIONS = 16
 
@@ -118,6 +179,7 @@ _MOST_CONNECTIONS = 16
 def test_after_a_hundred_flaps_nothing_has_leaked(
     server: Server, proxy: Proxy, cluster: Cluster, database: str
 ) -> None:
+    seconds_until_ready(server)
     anna = Somebody(server, "erna")
     over, served = Event(), Event()
     statuses = set[int]()

@@ -38,7 +38,7 @@ class Pool:
         self._opening_since = 0.0
         self._rest_until = 0.0
         self._fault = ""
-        """Why the last attempt has failed."""
+        """Why there is no connection at all; empty where one may be made for a request, or is there."""
         self._waiting: deque[asyncio.Future[Link]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -95,7 +95,7 @@ class Pool:
         """Follow the caller into another event loop: a first start runs in one of its own."""
         if self._loop is not loop:
             self._drop("the event loop has ended")
-            self._opening = 0
+            self._opening, self._fault = 0, ""
             self._loop = loop
 
     def _drop(self, why: str) -> None:
@@ -115,23 +115,23 @@ class Pool:
 
         While the server is away, hundreds of requests that wait would fill the seats before the hash, and memory.
         """
-        now = time.monotonic()
         if self._links:
             return
-        if now < self._rest_until:
+        if self._fault:
             raise StorageUnavailableError(self._fault)
-        if self._opening and now > self._opening_since + _HOPELESS:
+        if self._opening and time.monotonic() > self._opening_since + _HOPELESS:
             raise StorageUnavailableError("the database does not answer")
 
     def _open(self) -> None:
         """Make one more connection, if somebody waits for it and the server is not to be left alone."""
         if len(self._links) + self._opening >= self._most or self._opening >= min(_AT_ONCE, len(self._waiting)):
             return
-        now = time.monotonic()
-        if now < self._rest_until:
-            return
+        if time.monotonic() >= self._rest_until:
+            self._attempt()
+
+    def _attempt(self) -> None:
         loop = cast("asyncio.AbstractEventLoop", self._loop)
-        self._opening_since = self._opening_since if self._opening else now
+        self._opening_since = self._opening_since if self._opening else time.monotonic()
         self._opening += 1
 
         def opened(made: asyncio.Future[PGconn]) -> None:
@@ -150,17 +150,23 @@ class Pool:
         except (StorageUnavailableError, OperationalError) as fault:
             self._failed(fault)
             return
-        self._rest_until = 0.0
+        self._fault, self._rest_until = "", 0.0
         self._links.add(link)
         self.give(link)
         self._open()
 
     def _failed(self, fault: Exception) -> None:
         """Leave the server alone for a moment. With connections that are there, it may only have too many of them."""
-        self._fault = str(fault)
         self._rest_until = time.monotonic() + _REST
         if not self._links:
+            self._fault = str(fault)
             self._refuse_all(self._fault)
+            asyncio.get_running_loop().call_later(_REST, self._look_again)
+
+    def _look_again(self) -> None:
+        """Find out by ourselves that the server is back: requests are refused until then."""
+        if not self._links and not self._opening and not self._closed:
+            self._attempt()
 
     def _refuse_all(self, why: str) -> None:
         waiting, self._waiting = self._waiting, deque()
