@@ -148,6 +148,8 @@ def url_in(home: Path) -> str:
 
 def engines_of(path: str) -> tuple[str, ...]:
     """Return on which engines the tests of a file run; the path is that under `tests/`."""
+    if path == "attacks/test_races_over_nodes.py":
+        return (POSTGRES,)
     if path == "journeys/test_documented_journey.py":
         return (*BOTH, OLDEST)
     return BOTH if path.startswith(ON_BOTH) and path not in ON_SQLITE else (SQLITE,)

@@ -1,4 +1,7 @@
-"""The same races against two worker processes, over real sockets, with the real clock and real hashes."""
+"""The same races against two processes, over real sockets, with the real clock and real hashes.
+
+On SQLite two workers of one service; on PostgreSQL that, and two nodes.
+"""
 
 import asyncio
 import json
@@ -8,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import cycle
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +20,7 @@ import httpx2
 import pytest
 
 from sallyport.wiring import Service
+from tests.engines import POSTGRES, SQLITE, Postgres, Sqlite, url_in
 from tests.world import ADMIN_PASSWORD, UNTHROTTLED, TurnedClock, World
 
 CROWD = 50
@@ -40,33 +45,65 @@ def wait_until_ready(served: subprocess.Popen[bytes], url: str) -> None:
     pytest.fail(f"the service does not answer; its exit status is {served.poll()}")
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service of two workers."""
-    folder: Path = tmp_path_factory.mktemp("workers")
-    address = f"http://127.0.0.1:{(port := free_port())}"
+@pytest.fixture(
+    scope="module",
+    params=[(SQLITE, (2,)), (POSTGRES, (2,)), (POSTGRES, (1, 1))],
+    ids=["sqlite, two workers", "postgres, two workers", "postgres, two nodes"],
+)
+def ports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
+    """Where a service of two processes listens."""
+    kind, workers = request.param
+    engine = Sqlite() if kind == SQLITE else Postgres(request.getfixturevalue("server"))
+    home = engine.settle(tmp_path_factory.mktemp("processes"))
+    found = [free_port() for _ in workers]
+    with ExitStack() as stack:
+        for port, number in zip(found, workers, strict=True):
+            stack.enter_context(served(home, port, number))
+        yield found
+    if isinstance(engine, Postgres):
+        engine.release()
+
+
+@contextmanager
+def served(home: Path, port: int, workers: int) -> Iterator[None]:
+    """Run a node until the end of a `with`."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SALLYPORT_")}
-    environ |= {"SALLYPORT_ADMIN_PASSWORD": ADMIN_PASSWORD, "SALLYPORT_PUBLIC_URL": address, **UNTHROTTLED}
-    command = [sys.executable, "-m", "sallyport", "serve", "--port", str(port), "--workers", "2"]
-    with (folder / "log").open("wb") as log:
-        served = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log)
+    environ |= {"SALLYPORT_ADMIN_PASSWORD": ADMIN_PASSWORD, "SALLYPORT_PUBLIC_URL": "http://sallyport.test"}
+    environ |= {"SALLYPORT_DATABASE_URL": url_in(home), "SALLYPORT_KEYS_DIR": f"{home}/keys", **UNTHROTTLED}
+    command = [sys.executable, "-m", "sallyport", "serve", "--port", str(port), "--workers", str(workers)]
+    path = home / f"log-{port}"
+    with path.open("wb") as log:
+        process = subprocess.Popen(command, cwd=home, env=environ, stdout=log, stderr=log)
     try:
-        wait_until_ready(served, address)
-        yield address
+        wait_until_ready(process, f"http://127.0.0.1:{port}")
+        yield
     finally:
-        served.terminate()
-        assert served.wait(PATIENCE) == 0
-    assert b"Traceback" not in (folder / "log").read_bytes()
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    assert b"Traceback" not in path.read_bytes()
+
+
+class InTurn(httpx2.AsyncHTTPTransport):
+    """Sends each request to the next of the nodes."""
+
+    def __init__(self, ports: list[int], limits: httpx2.Limits) -> None:
+        super().__init__(limits=limits)
+        self._ports = cycle(ports)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.url = request.url.copy_with(port=next(self._ports))
+        return await super().handle_async_request(request)
 
 
 @pytest.fixture
-async def world(url: str) -> AsyncIterator[World]:
+async def world(ports: list[int]) -> AsyncIterator[World]:
     """The running service, and as many open connections as there are requests at once."""
     clock = TurnedClock()
     # The phone shows the time of day; the code of the next step is good from now on, for a minute at least.
     clock.micros = time.time_ns() // 1_000
     limits = httpx2.Limits(max_connections=CROWD)
-    async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE, limits=limits) as client:
+    transport = InTurn(ports, limits)
+    async with httpx2.AsyncClient(base_url="http://127.0.0.1", timeout=PATIENCE, transport=transport) as client:
         await asyncio.gather(*(client.get("/healthz") for _ in range(CROWD)))
         yield World(cast("Service", None), client, clock)
 

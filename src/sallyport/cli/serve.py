@@ -114,6 +114,19 @@ def closing_on_fault(door: socket.socket) -> Iterator[socket.socket]:
         raise
 
 
+class _Workers(Multiprocess):
+    """Several processes behind one door."""
+
+    def terminate_all(self) -> None:
+        """Close the door, and let every process end what it has begun.
+
+        The processes close theirs, but as long as this one stays open the kernel takes connections that nobody serves.
+        """
+        for door in self.sockets:
+            door.close()
+        super().terminate_all()
+
+
 def listen(app: Any, door: socket.socket, **more: Any) -> int:  # noqa: ANN401  # as uvicorn takes them
     """Serve an ASGI application until a signal comes. The bench's bare application is served by it too."""
     config = uvicorn.Config(
@@ -130,7 +143,7 @@ def listen(app: Any, door: socket.socket, **more: Any) -> int:  # noqa: ANN401  
         **more,
     )
     if config.workers > 1:
-        Multiprocess(config, sockets=[door]).run()
+        _Workers(config, sockets=[door]).run()
         return 0
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: None)  # uvicorn raises it again after its work is done: that was all
