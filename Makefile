@@ -11,6 +11,7 @@ ONLY_BINARY ?= --only-binary :all:
 PIP_INSTALL = $(PIP) install -qq --require-hashes $(ONLY_BINARY)
 ARGS ?=
 KILLS ?= 200
+ROUNDS ?= 1000
 
 # `make lock` keeps the pins that still fit. `make lock ARGS=--upgrade` moves all of them; for a security
 # fix younger than a week: `make lock ARGS="--upgrade-package NAME" LOCK_AGE="0 days"`.
@@ -43,8 +44,9 @@ test: $(PROJECT) $(DEV) ## Run all tests (ARGS="--no-cov -k word" selects; NO_AP
 	@sh scripts/debian-tools.sh
 	@$(BIN)/pytest -n 2 --cov=sallyport $(ARGS)
 
-torture: $(PROJECT) $(DEV) ## Kill the server 200 times, cut its power 200 times, look for what it lost (KILLS=1000 for more)
-	@SALLYPORT_TEST_KILLS=$(KILLS) $(BIN)/pytest -s --no-cov tests/crash $(ARGS)
+torture: $(PROJECT) $(DEV) ## Kill the server and cut its power 200 times (KILLS=), race two nodes in 1,000 rounds (ROUNDS=)
+	@SALLYPORT_TEST_KILLS=$(KILLS) SALLYPORT_TEST_ROUNDS=$(ROUNDS) \
+		$(BIN)/pytest -s --no-cov tests/crash tests/attacks/test_races_over_nodes.py $(ARGS)
 
 check: $(PROJECT) $(DEV) ## Lint, format, types, import rules
 	$(BIN)/ruff check

@@ -7,7 +7,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Final, Protocol
@@ -42,9 +42,11 @@ _LONGEST_FOLDER: Final = 80  # a socket's path has 107 bytes at most
 # Waits until its input ends, which it does however we do; then nothing runs any more and nothing is left.
 _JANITOR: Final = """
 read -r _
-kill -INT "$1" 2>/dev/null
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done
-rm -rf "$2"
+if pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null); then
+    kill -INT "$pid" 2>/dev/null
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+fi
+rm -rf "$1"
 """
 
 
@@ -174,14 +176,10 @@ def own_cluster(install: str) -> Iterator[str]:
     """
     parent = tempfile.gettempdir() if len(tempfile.gettempdir()) < _LONGEST_FOLDER else "/tmp"  # noqa: S108  # mkdtemp makes it safe
     folder = Path(tempfile.mkdtemp(prefix="sallyport-", dir=parent))
-    cluster = Cluster(folder, install=install)
-    cluster.start()
     # In a session of its own: a Ctrl-C is not meant for it.
-    janitor = subprocess.Popen(
-        ["sh", "-c", _JANITOR, "sh", str(cluster.pid), str(folder)], stdin=subprocess.PIPE, start_new_session=True
-    )
-    try:
+    tidy = ["sh", "-c", _JANITOR, "sh", str(folder)]
+    with subprocess.Popen(tidy, stdin=subprocess.PIPE, start_new_session=True), ExitStack() as running:
+        cluster = Cluster(folder, install=install)
+        running.callback(cluster.stop)
+        cluster.start()
         yield cluster.url()
-    finally:
-        cluster.stop()
-        janitor.communicate()
