@@ -1,6 +1,6 @@
 """Writes down a release: a database of it, what its people hold, and the statements by which it serves them.
 
-Run once, on a checkout of the release, when a schema goes out; what it wrote is never changed:
+Run once, on a checkout of the release, when a schema goes out; what it wrote into that folder is never changed:
 
     PYTHONPATH=src:. python .../tests/releases/record.py .../tests/releases/NNNN
 
@@ -32,7 +32,8 @@ Move = Callable[[World, dict[str, Person]], Awaitable[None]]
 def write_rings(folder: Path) -> None:
     """Write key files as release 0001 wrote them; the signing keys are new each time: no token of before is kept."""
     folder.mkdir(mode=0o700)
-    drawn = {"sealing": [derived("sealing")], "pepper": [derived("pepper")], "signing": [signing_key(), signing_key()]}
+    drawn = {name: [derived(name)] for name in ("sealing", "pepper", "audit")}
+    drawn["signing"] = [signing_key(), signing_key()]
     for name, keys in drawn.items():
         ids = [derived(f"{name} {number}")[:8].hex() for number in range(len(keys))]
         written = {key_id: b64encode(key).decode() for key_id, key in zip(ids, keys, strict=True)}

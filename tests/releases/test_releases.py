@@ -1,10 +1,14 @@
 """What a release has left behind is served by today's, and it goes on serving while today's schema is made."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +16,7 @@ import pytest
 from sallyport.store import schema
 from tests.releases.places import HERE, RELEASES, Place, statements
 from tests.releases.record import people_in, write_rings
+from tests.server import environment
 from tests.world import Person, TurnedClock, World, client_of, service_in
 
 FILL = 20_000
@@ -24,6 +29,22 @@ _MADE = "created_at, modified_at, version"
 
 def test_there_is_a_database_of_each_release() -> None:
     assert "0001" in RELEASES
+
+
+def test_this_release_can_be_written_down_when_it_goes_out(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, HERE / "record.py", tmp_path],
+        env=environment(tmp_path) | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert schema.HEAD in (tmp_path / "database.sql").read_text()
+    moves = json.loads((tmp_path / "statements.json").read_text())
+    assert all(moves.values())
+    assert len(moves) > 5
 
 
 @pytest.fixture(params=RELEASES)
