@@ -20,7 +20,6 @@ WRONG_USE: Final = 2
 
 def run(flags: Mapping[str, str]) -> int:
     """Bring the schema up; returns 0 where it is up, 1 where that failed, 2 for wrong use."""
-    os.umask(0o077)  # a database file that is made is for the owner's eyes alone
     try:
         database = _database(flags)
     except (SettingsRefusedError, StorageUnavailableError) as no:
