@@ -41,8 +41,8 @@ ALTER TABLE refresh_tokens ADD PRIMARY KEY (token_digest),
 ALTER TABLE challenges ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 
 CREATE INDEX users_by_creation ON users (created_at, id);
-CREATE INDEX passwords_by_sealing_key ON passwords (substr(hash_sealed, 2, 8), user_id);
-CREATE INDEX totp_by_sealing_key ON totp (substr(seed_sealed, 2, 8), user_id, id);
+CREATE INDEX passwords_by_sealing_key ON passwords (substr(hash_sealed, 2, 8));
+CREATE INDEX totp_by_sealing_key ON totp (substr(seed_sealed, 2, 8));
 CREATE UNIQUE INDEX totp_one_pending ON totp (user_id) WHERE enrolled_at IS NULL;
 CREATE INDEX ix_backup_sets_pepper_id ON backup_sets (pepper_id);
 CREATE INDEX ix_sessions_user_id ON sessions (user_id);

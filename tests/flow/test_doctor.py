@@ -75,7 +75,7 @@ async def test_a_running_service_is_seen_and_not_disturbed(make_world: MakeWorld
     await operate(world, "UPDATE users SET disabled_at = created_at WHERE id = :uid", uid=gone.uid)
     given = facts_in(tmp_path / "one")
     assert given.database == DatabaseSeen(
-        version=schema.HEAD, started=True, epoch=0, journal_mode="wal", trusted=4, trusted_without_mfa=3
+        version=schema.HEAD, fits=True, started=True, epoch=0, journal_mode="wal", trusted=4, trusted_without_mfa=3
     )
     assert given.running
     assert given.keys.faults == ()

@@ -14,6 +14,7 @@ from sallyport.keys.desk import KeyDesk
 from sallyport.keys.flow import reseal as resealing
 from sallyport.keys.flow.reseal import Moved, Reseal
 from sallyport.keys.rules import KeyTold, State
+from sallyport.store import schema
 from sallyport.store.tables import metadata
 from sallyport.store.work import StorageUnavailableError, Unit
 from sallyport.wiring import Machine
@@ -513,7 +514,7 @@ async def test_before_the_first_start_there_is_nothing_to_count(desk: Desk) -> N
 
 
 async def test_a_database_of_another_release_is_refused(desk: Desk) -> None:
-    await operate(desk.world, "UPDATE alembic_version SET version_num = '0001' WHERE version_num = :v", v="0002")
+    await operate(desk.world, "UPDATE alembic_version SET version_num = '0001' WHERE version_num = :v", v=schema.HEAD)
     with pytest.raises(StorageUnavailableError, match="start the service of this release on it first"):
         key_desk(desk.world.service.settings, desk.sleep, desk.said.append)
 

@@ -37,7 +37,9 @@ SAFE = {
     "SALLYPORT_KEYS_DIR": "/etc/sallyport/keys",
     "SALLYPORT_TIME_SOURCE": "https://time.example.org",
 }
-DATABASE = DatabaseSeen(version="0002", started=True, epoch=1, journal_mode="wal", trusted=2, trusted_without_mfa=0)
+DATABASE = DatabaseSeen(
+    version="0002", fits=True, started=True, epoch=1, journal_mode="wal", trusted=2, trusted_without_mfa=0
+)
 KEYS = KeysSeen(faults=(), ages={"sealing": 30 * DAY, "signing": 10}, epoch=1)
 
 
@@ -112,7 +114,14 @@ HOST: list[tuple[str, Callable[[Facts], Finding | None], dict[str, Any], State, 
     ("a stopped service", host.database, {"running": False}, State.OK, "the service is stopped"),
     ("a running service", host.database, {}, State.OK, "sound, 1.0 GiB, in use"),
     ("an older schema", host.schema, {"database": replace(DATABASE, version="0001")}, State.WARN, "brings it to 0002"),
-    ("a newer schema", host.schema, {"database": replace(DATABASE, version="0003")}, State.FAIL, "newer release"),
+    ("a newer schema", host.schema, {"database": replace(DATABASE, version="0003")}, State.WARN, "and may run on it"),
+    (
+        "a schema that this release can't run on",
+        host.schema,
+        {"database": replace(DATABASE, version="0003", fits=False)},
+        State.FAIL,
+        "this one knows 0002",
+    ),
     ("no version", host.schema, {"database": replace(DATABASE, version=None)}, State.WARN, "None"),
     ("less sync", host.durability, {"pragmas": ("PRAGMA synchronous = NORMAL",)}, State.FAIL, "less than FULL"),
     (

@@ -148,6 +148,24 @@ def restore(
 
 
 @app.command()
+def migrate(
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing, and tell what waits.")] = False,
+    output: Annotated[Literal["table", "json"], typer.Option(help="How --check tells it.")] = "table",
+    database: _Database = "",
+) -> None:
+    """Bring the schema of the database to this release, and end: before the first of several nodes is upgraded.
+
+    `serve` does the same when it starts. Exit status: 0 up to date, 1 failed, 2 wrong use. With `--check`: 0 nothing to
+    do, 1 a migration waits, 2 nobody can tell.
+    """
+    from sallyport.cli import migrate as command
+
+    flags = {"database_url": database} if database else {}
+    raise typer.Exit(command.check(flags, as_json=output == "json") if check else command.run(flags))
+
+
+@app.command()
 def doctor(
     output: Annotated[
         Literal["screen", "json"], typer.Option(help="For people, or for a program.", case_sensitive=False)

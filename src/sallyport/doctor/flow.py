@@ -95,6 +95,7 @@ class Doctor:
         trusted = database.ask(lambda rows: store.trusted(rows, self._settings.policy), store.NOBODY)
         return DatabaseSeen(
             version=version,
+            fits=schema.is_fit(version),
             started=epoch is not None,
             epoch=epoch or 0,
             journal_mode=journal_mode,

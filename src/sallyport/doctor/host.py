@@ -65,7 +65,9 @@ def schema(facts: Facts) -> Finding | None:
         return Finding(check="schema", state=State.OK, told=f"{seen.version}, the newest")
     if seen.version is not None and seen.version > facts.newest_schema:
         told = f"{seen.version} of a newer release; this one knows {facts.newest_schema}"
-        return Finding(check="schema", state=State.FAIL, told=told, remedy="run the newer release")
+        may_run = " and may run on it" if seen.fits else ""
+        state = State.WARN if seen.fits else State.FAIL
+        return Finding(check="schema", state=state, told=told + may_run, remedy="run the newer release")
     told = f"{seen.version}; the next start brings it to {facts.newest_schema}"
     return Finding(check="schema", state=State.WARN, told=told, remedy="take a backup first: there is no way back")
 

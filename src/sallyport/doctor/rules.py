@@ -58,6 +58,8 @@ class DatabaseSeen:
     """What the database says of itself."""
 
     version: str | None
+    fits: bool
+    """Whether this release may run on that schema."""
     started: bool
     epoch: int
     journal_mode: str

@@ -38,7 +38,7 @@ class KeyDesk:
         Raises `KeysRefusedError` where keys and database do not fit each other, `StorageUnavailableError` where there
         is no database, or one of another release.
         """
-        if schema.version_of(database) != schema.HEAD:
+        if not schema.is_fit(schema.version_of(database)):
             message = f"{database.name} has no schema {schema.HEAD}: start the service of this release on it first"
             raise StorageUnavailableError(message)
         if faults := key_faults(database, directory, plans, randomness):

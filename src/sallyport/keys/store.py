@@ -14,9 +14,12 @@ PASSWORD_NEXT_KEY = Sql(
        WHERE substr(hash_sealed, 2, 8) > :after ORDER BY substr(hash_sealed, 2, 8) LIMIT 1"""
 )
 PASSWORD_COUNT = Sql("SELECT count(*) FROM passwords WHERE substr(hash_sealed, 2, 8) = :key")
+# By user, from row to row: the CASE keeps planners from the index of keys, from which they would sort all that is left
+# for each batch.
 PASSWORDS_UNDER = Sql(
     """SELECT user_id, id, hash_sealed FROM passwords
-       WHERE substr(hash_sealed, 2, 8) = :key AND user_id > :user ORDER BY user_id LIMIT :most"""
+       WHERE user_id > :user AND CASE substr(hash_sealed, 2, 8) WHEN :key THEN 1 END = 1
+       ORDER BY user_id LIMIT :most"""
 )
 # Whoever wrote a new value meanwhile has sealed it under the new key: then this meets no row.
 RESEAL_PASSWORD = Sql(
@@ -29,7 +32,8 @@ TOTP_NEXT_KEY = Sql(
 TOTP_COUNT = Sql("SELECT count(*) FROM totp WHERE substr(seed_sealed, 2, 8) = :key")
 TOTP_UNDER = Sql(
     """SELECT user_id, id, seed_sealed FROM totp
-       WHERE substr(seed_sealed, 2, 8) = :key AND (user_id, id) > (:user, :uid) ORDER BY user_id, id LIMIT :most"""
+       WHERE (user_id, id) > (:user, :uid) AND CASE substr(seed_sealed, 2, 8) WHEN :key THEN 1 END = 1
+       ORDER BY user_id, id LIMIT :most"""
 )
 RESEAL_TOTP = Sql("UPDATE totp SET seed_sealed = :new WHERE user_id = :user AND id = :uid AND seed_sealed = :old")
 

@@ -31,7 +31,7 @@ class Readiness:
             if loop.time() - self._written_at >= _SECONDS_BETWEEN_WRITES:
                 await self._work(_write)
                 self._written_at = loop.time()
-        return row is not None and row[0] == schema.HEAD
+        return row is not None and schema.is_fit(row[0])
 
 
 def _write(rows: Rows) -> None:

@@ -24,6 +24,10 @@ LOWEST: Final = 16
 """The oldest release that is supported, and tested."""
 
 _MIGRATION: Final = 0x53_61_6C_6C_79  # "Sally": the advisory lock of whoever brings up the schema
+_TURN: Final = Sql("SELECT pg_try_advisory_lock(:key)")
+# Who waits for a table lets nobody pass who comes later: so a migration waits for moments, and tries again.
+_MIGRATING: Final = """SELECT set_config('lock_timeout', '150', false), set_config('statement_timeout', '0', false),
+    set_config('idle_in_transaction_session_timeout', '0', false)"""
 _UNDEFINED_TABLE: Final = "42P01"
 _CONNECT_SECONDS: Final = 1.0
 _PATIENT_SECONDS: Final = 3600.0  # a restore touches every authenticator of a million users in one unit
@@ -91,9 +95,14 @@ class PostgresServer:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Hold an advisory lock, which is gone with the connection, however this process ends."""
+        """Hold an advisory lock, which is gone with the connection, however this process ends.
+
+        Asked for again and again: a statement that waits would be an old transaction, and an index that is built
+        online waits for those.
+        """
         with self._connected(ENDLESS) as rows:
-            rows.all(Sql("SELECT pg_advisory_lock(:key)"), key=_MIGRATION)
+            while rows.one(_TURN, key=_MIGRATION) != (True,):
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
             yield
 
     def demand_alone(self) -> None:
@@ -117,7 +126,7 @@ class PostgresServer:
         from sqlalchemy.pool import NullPool  # noqa: PLC0415  # as above
 
         conninfo = make_conninfo(self._url.reveal(), connect_timeout=10, target_session_attrs=self._wanted)
-        return create_engine("postgresql+psycopg://", poolclass=NullPool, creator=lambda: psycopg.connect(conninfo))
+        return create_engine("postgresql+psycopg://", poolclass=NullPool, creator=lambda: _migrating(conninfo))
 
     @contextmanager
     def _connected(self, seconds: float) -> Iterator[BlockingRows]:
@@ -184,6 +193,13 @@ def _read(url: Hidden[str]) -> dict[str, Any]:
         "SALLYPORT_DATABASE_URL can't be read: what is special in user, password or path is written as %40 for @, "
         "%2F for /, %3A for :, %25 for %; and behind the question mark only what libpq knows may stand"
     )
+
+
+def _migrating(conninfo: str) -> psycopg.Connection:
+    connection = psycopg.connect(conninfo)
+    connection.execute(_MIGRATING)
+    connection.commit()
+    return connection
 
 
 def _prepare(pg: Connection, seconds: float) -> None:

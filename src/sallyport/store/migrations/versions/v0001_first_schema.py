@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
+LOCKS = "nothing: there is no table yet"
 
 
 def upgrade() -> None:

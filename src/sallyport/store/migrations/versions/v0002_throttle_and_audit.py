@@ -1,14 +1,15 @@
-"""Counted tries, known clients, the audit log, and what key rotation and restored backups ask for."""
+"""Counted tries, known clients, the audit log; columns for restored backups."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0002"
 down_revision = "0001"
+LOCKS = "writers of users, and everybody on installation, sessions and totp, for milliseconds"
 
 
 def upgrade() -> None:
-    """Add tables, columns that may be absent, and indexes: the release before runs on it as well."""
+    """Add tables, and columns that may be absent: the release before runs on it as well."""
     op.create_table(
         "known_clients",
         sa.Column("user_id", sa.String(length=36), nullable=False),
@@ -81,10 +82,3 @@ def upgrade() -> None:
     op.add_column("installation", sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.add_column("sessions", sa.Column("client_digest", sa.LargeBinary(), nullable=True))
     op.add_column("totp", sa.Column("switched_off_at", sa.BigInteger(), nullable=True))
-    op.create_index("ix_backup_sets_pepper_id", "backup_sets", ["pepper_id"], unique=False)
-    op.create_index(
-        "passwords_by_sealing_key", "passwords", [sa.text("substr(hash_sealed, 2, 8)"), "user_id"], unique=False
-    )
-    op.create_index(
-        "totp_by_sealing_key", "totp", [sa.text("substr(seed_sealed, 2, 8)"), "user_id", "id"], unique=False
-    )

@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0003"
 down_revision = "0002"
+LOCKS = "writers of users, while they are counted: a tenth of a second a million"
 
 
 def upgrade() -> None:
