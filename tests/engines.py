@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
+from secrets import token_hex
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -77,7 +78,7 @@ class Server:
         """Whatever is made on a borrowed server is taken away at the end."""
         self._url = url
         self._is_borrowed = is_borrowed
-        self._prefix = f"sallyport_test_{os.getpid()}_"
+        self._prefix = f"sallyport_test_{token_hex(4)}_"
         self._numbers = count()
         self._over: list[str] = []
         self._admin = psycopg.connect(url, autocommit=True)
