@@ -144,7 +144,7 @@ def test_what_the_doctor_sees_of_a_server_is_the_case(tmp_path: Path, cluster: C
     started(tmp_path, url)
     facts = facts_of(tmp_path, url)
     assert facts.database == DatabaseSeen(
-        version=schema.HEAD, started=True, epoch=0, journal_mode="", trusted=1, trusted_without_mfa=1
+        version=schema.HEAD, fits=True, started=True, epoch=0, journal_mode="", trusted=1, trusted_without_mfa=1
     )
     state = facts.server
     assert state

@@ -28,7 +28,7 @@ SOUND = ServerState(
     other_collations=(),
     others=3,
 )
-SEEN = DatabaseSeen(version="0002", started=True, epoch=1, journal_mode="", trusted=1, trusted_without_mfa=0)
+SEEN = DatabaseSeen(version="0002", fits=True, started=True, epoch=1, journal_mode="", trusted=1, trusted_without_mfa=0)
 
 
 def facts(state: ServerState | None = SOUND, workers: str = "1", **different: Any) -> Facts:
