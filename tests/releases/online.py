@@ -10,6 +10,9 @@ from sqlalchemy import Engine, event
 _HARMLESS = re.compile(
     r"SELECT|PRAGMA|BEGIN|SET lock_timeout|(INSERT INTO|UPDATE) alembic_version|DROP INDEX CONCURRENTLY"
 )
+# A trigger waits for writers as a new reference does; what it keeps is counted once, into a table that is new.
+_TRIGGER = re.compile(r"CREATE (FUNCTION|TRIGGER) ")
+_COUNT = re.compile(r"INSERT INTO (\w+) \(\w+\) SELECT count\(\*\) FROM \w+")
 _NEW_TABLE = re.compile(r"CREATE TABLE (\w+)")
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX (?P<beside>CONCURRENTLY )?(?:IF NOT EXISTS )?\w+ ON (?P<table>\w+)")
 # Nullable, or with a constant: PostgreSQL 11 and SQLite write that beside the table, and touch no row.
@@ -41,4 +44,6 @@ def faults(said: list[str], *, is_sqlite: bool) -> list[str]:
 def _is_online(said: str, new: set[str], *, alone: bool, is_sqlite: bool) -> bool:
     if found := _INDEX.match(said):
         return found["table"] in new or (alone if is_sqlite else bool(found["beside"]))
-    return bool(_NEW_TABLE.match(said) or _COLUMN.fullmatch(said))
+    if found := _COUNT.fullmatch(said):
+        return found[1] in new
+    return bool(_NEW_TABLE.match(said) or _TRIGGER.match(said) or _COLUMN.fullmatch(said))
