@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import uvloop
 
+from bench.disk import Disk
 from bench.load import Caller, drive, request
 from bench.openloop import Answered, Ask, Heard, OpenLoop
 from bench.people import Person, Town, environ_of, service_in
@@ -60,6 +61,8 @@ class Flooded:
     unanswered: int
     probe_p99: dict[str, float]
     probes_failed: int
+    disk_p99: float
+    """What the disk took for a small sync meanwhile: a refresh waits for one of these."""
     owners_let_in: float | None
     """Share of the known clients' logins that were granted; None where nobody can be known."""
     memory: tuple[float, float, float]
@@ -80,8 +83,9 @@ class Owner:
 class Scene:
     """A server, its people, and those who look on."""
 
-    def __init__(self, port: int, people: list[Person], tokens: list[str], server: Server) -> None:
-        self.port = port
+    def __init__(self, directory: Path, people: list[Person], tokens: list[str], server: Server) -> None:
+        self.port = server.port
+        self._directory = directory
         self.server = server
         self._people = itertools.cycle(random.sample(people, len(people)))
         self._tokens = itertools.cycle(tokens)
@@ -121,6 +125,7 @@ class Scene:
             OpenLoop(self.port, self._return, _OWNERS_A_SECOND, addresses=["127.0.0.3"], most=40),
             OpenLoop(self.port, self._login, times * saturated, addresses=_ADDRESSES, most=_MOST_CONNECTIONS),
         ]
+        disk = Disk(self._directory, seconds)
         before, watch = self.server.resident_megabytes(), asyncio.create_task(self._highest_memory())
         *probes, owners, flood = await self._together(loops, seconds)
         watch.cancel()
@@ -139,6 +144,7 @@ class Scene:
             unanswered=len(flood.but(200, 503, 429)),
             probe_p99={name: percentile(one.of(200), 99) * 1e3 for name, one in zip(_PROBES, probes, strict=True)},
             probes_failed=sum(len(one.but(200)) for one in probes),
+            disk_p99=percentile(disk.milliseconds(), 99),
             owners_let_in=len(owners.of(200)) / max(1, owners.sent) if known else None,
             memory=(before, self._highest, self.server.resident_megabytes()),
             after=after,
@@ -238,9 +244,9 @@ def _table(saturated: float, probed: float, before: Quiet, floods: list[Flooded]
         "",
         (
             "| flood | sent | accepted | goodput | beside probes | accepted p99 "
-            "| refused | refused p99 | probes' p99 | memory |"
+            "| refused | refused p99 | probes' p99 | disk's p99 | memory |"
         ),
-        "|---|---:|---:|---:|---:|---:|---:|---:|---|---|",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|---:|---|",
     ]
     for one in floods:
         refused = ", ".join(f"{count:,} of {status}" for status, count in one.refused.items())
@@ -249,7 +255,7 @@ def _table(saturated: float, probed: float, before: Quiet, floods: list[Flooded]
         lines.append(
             f"| {one.times}x | {one.sent_a_second:.0f}/s | {one.accepted_a_second:.1f}/s | {one.goodput:.2f} "
             f"| {one.accepted_a_second / probed:.2f} "
-            f"| {one.accepted_p99:.0f} ms | {refused} | {one.refused_p99:.0f} ms | {probes} "
+            f"| {one.accepted_p99:.0f} ms | {refused} | {one.refused_p99:.0f} ms | {probes} | {one.disk_p99:.0f} ms "
             f"| {low:.0f}, at most {high:.0f}, then {later:.0f} MB |"
         )
     return "\n".join(lines)
@@ -264,7 +270,7 @@ def _served(runner: asyncio.Runner) -> Iterator[Scene]:
         people = runner.run(town.settle(2_000, mfa=False))
         tokens = runner.run(town.tokens(people[:200]))
         server = Server("sallyport", {**environ_of(directory), "SALLYPORT_THROTTLE": "on"})
-        scene = Scene(server.port, people[_OWNERS:], tokens, server)
+        scene = Scene(directory, people[_OWNERS:], tokens, server)
         try:
             runner.run(scene.meet_owners(people[:_OWNERS]))
             yield scene
