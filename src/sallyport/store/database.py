@@ -112,13 +112,13 @@ class SqliteFile:
         SQLite can undo DDL, but the driver begins no transaction for it: without these listeners a process that is
         killed half-way leaves half a schema, which no start gets past.
         """
-        from sqlalchemy import create_engine, event  # noqa: PLC0415  # 0.2 s and 18 MB that a start does not need
+        from sqlalchemy import URL, create_engine, event  # noqa: PLC0415  # 0.2 s and 18 MB that a start does not need
         from sqlalchemy.pool import NullPool  # noqa: PLC0415  # as above
 
         def leave_transactions_to_us(driver: Any, _: object) -> None:  # noqa: ANN401  # the driver's own connection
             driver.isolation_level = None
 
-        made = create_engine(f"{_SQLITE}{self.path}", poolclass=NullPool)
+        made = create_engine(URL.create("sqlite", database=str(self.path)), poolclass=NullPool)
         event.listen(made, "connect", leave_transactions_to_us)
         event.listen(made, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         return made
