@@ -16,7 +16,9 @@ _COUNT = re.compile(r"INSERT INTO (\w+) \(\w+\) SELECT count\(\*\) FROM \w+")
 _NEW_TABLE = re.compile(r"CREATE TABLE (\w+)")
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX (?P<beside>CONCURRENTLY )?(?:IF NOT EXISTS )?\w+ ON (?P<table>\w+)")
 # Nullable, or with a constant: PostgreSQL 11 and SQLite write that beside the table, and touch no row.
-_COLUMN = re.compile(r"""ALTER TABLE \w+ ADD COLUMN \w+ [A-Z]+(\(\d+\))?( COLLATE "C")?( DEFAULT '?\w+'? NOT NULL)?""")
+_COLUMN = re.compile(
+    r"""ALTER TABLE \w+ ADD COLUMN (IF NOT EXISTS )?\w+ [A-Z]+(\(\d+\))?( COLLATE "C")?( DEFAULT '?\w+'? NOT NULL)?"""
+)
 
 
 @contextmanager
@@ -25,7 +27,10 @@ def listening() -> Iterator[list[str]]:
     said: list[str] = []
 
     def hear(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        said.append(" ".join(statement.split()))
+        text = " ".join(statement.split())
+        is_held = statement.startswith("ALTER") and not getattr(cursor.connection, "autocommit", True)
+        # With a lock of one table in its hands, a transaction waits for the next table.
+        said.append(f"in a transaction: {text}" if is_held else text)
 
     event.listen(Engine, "before_cursor_execute", hear)
     try:

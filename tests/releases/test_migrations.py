@@ -120,6 +120,15 @@ def schema_steps_after(script: Script) -> list[Script]:
     return REVISIONS[REVISIONS.index(script) + 1 :]
 
 
+def test_columns_that_were_added_before_it_was_stopped_are_left_alone(postgres: Place) -> None:
+    postgres.take_to("0001")
+    with psycopg.connect(postgres.url) as connection:
+        connection.execute("ALTER TABLE installation ADD COLUMN epoch INTEGER DEFAULT 0 NOT NULL")
+        connection.execute("ALTER TABLE sessions ADD COLUMN client_digest BYTEA")
+    schema.migrate(postgres.database)
+    assert schema.version_of(postgres.database) == schema.HEAD
+
+
 def test_an_index_whose_build_has_failed_is_built_again(postgres: Place) -> None:
     postgres.take_to("0004_from_0001")
     with psycopg.connect(postgres.url) as old, psycopg.connect(postgres.url, autocommit=True) as building:

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from alembic import op
-from sqlalchemy import text
+from sqlalchemy import Column, text
 
 INDEX_LOCKS: Final = "nobody on PostgreSQL; on SQLite all writers, for half a second per million rows"
 
@@ -11,6 +11,19 @@ _INVALID: Final = text(
     """SELECT 1 FROM pg_index JOIN pg_class ON pg_class.oid = pg_index.indexrelid
        WHERE pg_class.relname = :name AND NOT pg_index.indisvalid AND pg_table_is_visible(pg_class.oid)"""
 )
+
+
+def add_column(table: str, column: Column[Any]) -> None:
+    """Add a column that may be empty, or has a constant default: before anything else that its revision does.
+
+    On PostgreSQL outside a transaction: whoever holds one table and waits for another meets a service that does so the
+    other way round, and gets no turn among many. What was added is there already when the revision is run again.
+    """
+    if op.get_bind().dialect.name == "sqlite":
+        op.add_column(table, column)
+        return
+    with op.get_context().autocommit_block():
+        op.add_column(table, column, if_not_exists=True)
 
 
 def build_index(name: str, table: str, columns: list[Any]) -> None:

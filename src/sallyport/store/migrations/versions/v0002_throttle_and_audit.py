@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from sallyport.store.migrations.online import add_column
+
 revision = "0002"
 down_revision = "0001"
 LOCKS = "writers of users, and everybody on installation, sessions and totp, for milliseconds"
@@ -10,6 +12,9 @@ LOCKS = "writers of users, and everybody on installation, sessions and totp, for
 
 def upgrade() -> None:
     """Add tables, and columns that may be absent: the release before runs on it as well."""
+    add_column("installation", sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    add_column("sessions", sa.Column("client_digest", sa.LargeBinary(), nullable=True))
+    add_column("totp", sa.Column("switched_off_at", sa.BigInteger(), nullable=True))
     op.create_table(
         "known_clients",
         sa.Column("user_id", sa.String(length=36), nullable=False),
@@ -79,6 +84,3 @@ def upgrade() -> None:
         sqlite_where=sa.text("position IS NULL"),
         postgresql_where=sa.text("position IS NULL"),
     )
-    op.add_column("installation", sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=False))
-    op.add_column("sessions", sa.Column("client_digest", sa.LargeBinary(), nullable=True))
-    op.add_column("totp", sa.Column("switched_off_at", sa.BigInteger(), nullable=True))
