@@ -6,16 +6,19 @@ from sallyport.store.tables import metadata
 from sallyport.store.work import Sql, Value
 from tests.world import Person, World
 
+_JOURNALS = ("audit_log", "user_counts")
+"""Tables in which a change that was undone leaves two rows."""
 _ALL = "SELECT * FROM {} ORDER BY 1, 2"
 _COUNT = "SELECT count(*) FROM {}"
 
 
 async def everything(world: World) -> dict[str, list[tuple[Any, ...]]]:
-    """Return every row of every table but the audit log's, which tells of refusals too.
+    """Return every row of every table but the audit log's, which tells of refusals too, and how many users there are.
 
     Two of them are equal where nothing changed.
     """
-    return {name: await fetch(world, _ALL.format(name)) for name in metadata.tables if name != "audit_log"}
+    told = {name: await fetch(world, _ALL.format(name)) for name in metadata.tables if name not in _JOURNALS}
+    return told | {"user_counts": await fetch(world, "SELECT sum(change) FROM user_counts")}
 
 
 async def fetch(world: World, sql: str, **values: Value) -> list[tuple[Any, ...]]:

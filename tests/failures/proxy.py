@@ -149,6 +149,9 @@ class Proxy:
         except OSError:
             self._reset(line)
             return
+        if line not in self._lines:  # it was reset while the server was being reached
+            line.server.transport.abort()
+            return
         line.tasks = [
             asyncio.ensure_future(self._up(line, reader, line.server)),
             asyncio.ensure_future(self._down(line, from_server)),
@@ -184,6 +187,10 @@ class Proxy:
         if not line.dead and self._way is Way.OPEN:
             self._lines.discard(line)
             line.client.close()
+            for task in line.tasks[:1]:
+                task.cancel()
+            if line.server:
+                line.server.transport.abort()
 
     def _is_the_commit(self, line: _Line, data: bytes) -> bool:
         if self._at_commit is None:

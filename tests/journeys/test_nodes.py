@@ -1,6 +1,7 @@
 """Two nodes as an operator runs them: two services on two ports, one PostgreSQL, one key directory."""
 
 import json
+import time
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,8 @@ from tests.server import Server, run, serving
 CHOSEN = "an operator chose these words"
 WRONG = "not what the operator chose"
 Nodes = tuple[Server, Server]
+PATIENCE = 20
+"""Seconds after which a node has not followed."""
 
 
 def environment_of(home: Path, url: str) -> dict[str, str]:
@@ -105,6 +108,12 @@ def test_a_key_that_turned_is_known_to_both(nodes: Nodes, home: Path, url: str, 
     after = [logged_in(node) for node in nodes]
     if ring == "signing":
         old, new = ({key_id(one["token"]) for one in opened} for opened in (before, after))
+        for _ in range(PATIENCE):  # a node looks at its key files once a second
+            if not old & new:
+                break
+            time.sleep(1)
+            after = [logged_in(node) for node in nodes]
+            new = {key_id(one["token"]) for one in after}
         assert len(old) == len(new) == 1
         assert old != new
     for opened in before + after:

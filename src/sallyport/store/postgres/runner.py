@@ -6,6 +6,7 @@ with the first, a posted write with the one behind it, the last of them with the
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,8 @@ T = TypeVar("T")
 CONNECTIONS: Final = 16
 """The most that a process opens."""
 _MOST_RUNS: Final = 4
+_GIVE_WAY: Final = 0.05
+"""Seconds at most between two runs of a unit."""
 _BEGIN: Final = Sql("BEGIN")
 _COMMIT: Final = Sql("COMMIT")
 _ROLLBACK: Final = Sql("ROLLBACK")
@@ -242,6 +245,8 @@ class PostgresWork:
                 if refusal.state == _READ_ONLY:
                     link.lose("the server is read-only")
                 self._judge(refusal, last=not left)
+                # Not all at once: who gave way to each other in one moment would meet again in the next.
+                await asyncio.sleep(random.uniform(0, _GIVE_WAY))  # noqa: S311  # no secret
         raise AssertionError("the last run returns or raises")
 
     def _begun(self, unit: Unit[T], link: Link, seconds: float, *, writes: bool) -> _Run:
