@@ -42,7 +42,7 @@ _GATHER: Final = """
         WHERE token_digest = $1 AND tries_left > 0 AND expires_at > $2 RETURNING user_id
     ), counted AS (
         INSERT INTO throttles (subject, lane, in_a_row, last_at, recent, refused_at, cleared_at, expires_at)
-        SELECT user_id, 'second factor', 1, $2, $3, 0, 0, $2 FROM spent
+        SELECT user_id, 'second factor', 1, $2::bigint, $3::bytea, 0, 0, $2::bigint FROM spent
         UNION ALL SELECT $4, 'address', 1, $2, $3, 0, 0, $2 FROM spent
         ON CONFLICT (subject, lane) DO UPDATE SET in_a_row = throttles.in_a_row + 1, last_at = excluded.last_at,
             recent = excluded.recent, expires_at = excluded.expires_at
