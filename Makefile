@@ -17,7 +17,7 @@ ROUNDS ?= 1000
 # fix younger than a week: `make lock ARGS="--upgrade-package NAME" LOCK_AGE="0 days"`.
 LOCK_AGE ?= 7 days
 COMPILE = $(BIN)/uv pip compile -q --python $(BIN)/python --python-version 3.11 --universal --generate-hashes \
-	--no-build --exclude-newer "$(LOCK_AGE)" --custom-compile-command "make lock" $(ARGS)
+	--no-build --no-strip-extras --exclude-newer "$(LOCK_AGE)" --custom-compile-command "make lock" $(ARGS)
 
 # Each stamp is one finished step of the installation.
 VENV_MADE := $(VENV)/.made
