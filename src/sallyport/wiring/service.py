@@ -12,7 +12,6 @@ from sallyport import __version__
 from sallyport.audit import store as audit_store
 from sallyport.audit.checkpoint import CheckpointFile
 from sallyport.audit.flow.journal import Journal
-from sallyport.audit.flow.read import ReadAudit
 from sallyport.audit.flow.seal import SealAudit
 from sallyport.audit.http import AuditRoutes
 from sallyport.audit.keys import AuditKeys
@@ -53,6 +52,7 @@ from sallyport.throttle.flow.known_clients import KnownClients, SweepThrottles
 from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users.flow import SweepCounts
 from sallyport.wiring import routes
+from sallyport.wiring.flows import Flows
 
 _LAST_ROWS: Final = 20
 """Audit rows in which every node of a few is likely to have one."""
@@ -103,6 +103,7 @@ class Service:
         self.keeper = self._keeper()
         self.gate = self._gate()
         self.passwords = PasswordPolicy(shortest=settings.password_min_length, common=_common_passwords())
+        self.flows = Flows(self)
         self.sweeps = (
             SweepSessions(self.work, machine.clock, settings.session_idle),
             SweepChallenges(self.work, machine.clock),
@@ -120,7 +121,7 @@ class Service:
             *routes.secrets(self).endpoints(),
             *routes.sessions(self).endpoints(),
             *metrics.endpoints(),
-            *AuditRoutes(ReadAudit(self.work)).endpoints(),
+            *AuditRoutes(self.flows.read_audit).endpoints(),
         ]
         operation = OperationRoutes(
             ready=Readiness(self.work), others=declared, version=__version__, server=self.settings.public_url
