@@ -52,6 +52,9 @@ class Event(enum.StrEnum):
     SECRET_SWITCHED_OFF = "secret.switched_off"  # noqa: S105  # as above
     """Authenticator apps were switched off by too many wrong codes in a row."""
 
+    POLICY_MET = "policy.met"
+    """The rule about second factors first met a user; `detail` has its part, and the moment until which to enroll."""
+
     SESSION_ENDED = "session.ended"
     """One session, the one that `detail` names, was ended: logged out, or from a list."""
     SESSION_STOLEN = "session.stolen"

@@ -126,7 +126,8 @@ class RemoveAuthenticator:
         user = owner.uid
         match told.type:
             case passwords.TYPE:
-                if owner.mfa:
+                # Without a password there is no way to enroll: policy must not be what shuts its owner out.
+                if owner.mfa or (caller.uid == user and self._policy.demands_mfa(owner.roles)):
                     return Refused(why=Why.LAST_AUTHENTICATOR)
                 passwords.delete(rows, user)
                 self._throttle.forget(rows, user, Lane.PASSWORD)
@@ -136,14 +137,14 @@ class RemoveAuthenticator:
                 backup_codes.delete(rows, user)
                 return None
             case _:
-                demanded = caller.uid == user and self._policy.demands_mfa(owner.roles)
+                demanded = self._policy.demands_mfa(owner.roles)
                 return self._remove_totp(rows, caller, told, demanded=demanded)
 
     def _remove_totp(self, rows: Rows, caller: Caller, told: Authenticator, *, demanded: bool) -> Refused | None:
         is_enrolled = told.traits == TotpTraits(enrolled=True)
         is_last = is_enrolled and totp.enrolled(rows, told.user) == 1
         # The desk may take the last one even where policy demands MFA: the user enrolls anew at the next login.
-        if is_last and demanded:
+        if is_last and demanded and caller.uid == told.user:
             return Refused(why=Why.LAST_AUTHENTICATOR)
         totp.delete(rows, told.user, told.uid)
         if is_enrolled:
@@ -151,6 +152,8 @@ class RemoveAuthenticator:
         if is_last:
             backup_codes.delete(rows, told.user)
             self._throttle.forget(rows, told.user, Lane.SECOND_FACTOR)
+            if demanded:
+                users.meet(rows, told.user, self._clock.now())  # one who had a second factor needs no grace
             users.set_mfa(rows, told.user, self._clock.now(), on=False)
             self._end_sessions(rows, caller, told.user)
             if caller.uid == told.user:

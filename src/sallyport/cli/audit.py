@@ -94,10 +94,7 @@ def _open(settings: Settings) -> _Desk:
     Raises `StorageUnavailableError` or `KeysRefusedError`, each with what to do.
     """
     database = database_at(settings.database_url)
-    if not schema.is_fit(found := schema.version_of(database)):
-        what = f"has the schema {found}, and this release knows {schema.HEAD}" if found else "is no database of ours"
-        message = f"{database.name} {what}: name the right one, or start the service once"
-        raise StorageUnavailableError(message)
+    schema.demand_fit(database)
     ring = read_ring(settings.keys_dir, RingPlan(name="audit", draw=bytes))
     keys, work = AuditKeys(ring), database.work()
     checkpoint = CheckpointFile(settings.keys_dir, keys)

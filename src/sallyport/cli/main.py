@@ -93,6 +93,32 @@ def audit_export(
     raise typer.Exit(export({"database_url": database} if database else {}, to, since))
 
 
+policy_app = typer.Typer(help="Look at the rule about second factors before you switch it on.", no_args_is_help=True)
+app.add_typer(policy_app, name="policy")
+
+
+@policy_app.command("impact")
+def policy_impact(
+    require_mfa: Annotated[
+        str, typer.Option("--require-mfa", help="The rule: all, or roles:a,b.", show_default="as for serve")
+    ] = "",
+    mfa_grace: Annotated[
+        str, typer.Option("--mfa-grace", help="How long they may do without: 14d.", show_default="as for serve")
+    ] = "",
+    database: _Database = "",
+    output: Annotated[Literal["table", "json"], typer.Option(help="How to tell it.")] = "table",
+) -> None:
+    """Tell who would have to enroll, until when, and who of them could not. Changes nothing.
+
+    Stuck is who is disabled, or has neither a password nor a verified address to set one by. Exit status: 0 nobody
+    is stuck, 1 somebody is, 2 wrong use.
+    """
+    from sallyport.cli.policy import impact
+
+    flags = {"require_mfa": require_mfa, "mfa_grace": mfa_grace, "database_url": database}
+    raise typer.Exit(impact({name: value for name, value in flags.items() if value}, as_json=output == "json"))
+
+
 @app.command()
 def demo() -> None:
     """Show the whole MFA journey on a service that exists for a few seconds."""

@@ -28,7 +28,7 @@ def password(facts: Facts) -> Finding:
     """A password that stands alone is long."""
     settings, clauses = facts.settings, ("NIST 3.1.1.2", "ASVS 6.2.1")
     told = f"{settings.password_min_length} characters at least where it stands alone"
-    if settings.password_min_length < _SHORTEST_ALONE and not settings.policy.mfa_for_all:
+    if settings.password_min_length < _SHORTEST_ALONE and not settings.policy.demands_all:
         remedy = "set SALLYPORT_PASSWORD_MIN_LENGTH=15, or SALLYPORT_REQUIRE_MFA=all"
         return Finding(check="password", state=State.FAIL, told=told, remedy=remedy, clauses=clauses)
     return Finding(check="password", state=State.OK, told=told, clauses=clauses)
@@ -37,7 +37,7 @@ def password(facts: Facts) -> Finding:
 def second_factor(facts: Facts) -> Finding:
     """Who must have a second factor."""
     settings, clauses = facts.settings, ("ASVS 6.3.3",)
-    if settings.policy.mfa_for_all:
+    if settings.policy.demands_all:
         return Finding(check="second factor", state=State.OK, told="everybody must have one", clauses=clauses)
     told = f"SALLYPORT_REQUIRE_MFA={settings.require_mfa}: others may do without"
     remedy = "set it to all"

@@ -3,6 +3,7 @@
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from sallyport.kernel.clock import rfc3339
 from sallyport.kernel.outcomes import Granted
 
 
@@ -11,6 +12,8 @@ class MfaState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
     enabled: bool
     backup_codes_remaining: int
+    enroll_by: str | UnsetType = UNSET
+    """Until when a second factor must be there, where policy demands one that is not."""
 
 
 class AuthToken(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -34,6 +37,10 @@ def auth_token(granted: Granted) -> AuthToken:
         type="ACCESS",
         user_uid=granted.user,
         expires_in=granted.expires_in,
-        mfa=MfaState(enabled=granted.mfa, backup_codes_remaining=granted.codes_left),
+        mfa=MfaState(
+            enabled=granted.mfa,
+            backup_codes_remaining=granted.codes_left,
+            enroll_by=UNSET if granted.enroll_by is None else rfc3339(granted.enroll_by),
+        ),
         client=granted.client.reveal() if granted.client else UNSET,
     )

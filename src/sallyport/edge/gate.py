@@ -1,5 +1,6 @@
 """The one gate. Every credential becomes one `Caller` here, and here alone is judged what it is good for."""
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
@@ -9,7 +10,7 @@ from sallyport.edge.endpoint import Fresh, Who
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import SECOND, Clock
 from sallyport.kernel.outcomes import Refused, Why
-from sallyport.kernel.policy import Policy
+from sallyport.kernel.policy import Demand, Policy
 
 FRESH_SECONDS: Final = 600
 
@@ -32,6 +33,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     roles: tuple[str, ...]
     mfa: bool
+    met_at: int | None
+    """When the rule about second factors first met the user."""
     client_digest: bytes | None
 
 
@@ -50,6 +53,10 @@ class Sessions(Protocol):
         """Return the standing of a live session of a user who is not disabled, else None."""
         ...
 
+    async def meet(self, uid: str, client: Client) -> None:
+        """Note that the rule about second factors has met a user: from the first time on their grace runs."""
+        ...
+
     async def is_bare(self, uid: str) -> bool:
         """Tell whether the account has no secret at all yet."""
         ...
@@ -63,12 +70,20 @@ class Gate:
     """Turns a credential into a caller, and says which routes that caller reaches."""
 
     def __init__(
-        self, *, tokens: AccessTokens, sessions: Sessions, policy: Policy, clock: Clock, registration_open: bool
+        self,
+        *,
+        tokens: AccessTokens,
+        sessions: Sessions,
+        policy: Policy,
+        clock: Clock,
+        report: Callable[[], None],
+        registration_open: bool,
     ) -> None:
         self._tokens = tokens
         self._sessions = sessions
         self._policy = policy
         self._clock = clock
+        self._report = report
         self._registration_open = registration_open
 
     async def caller(self, credential: Credential | None, client: Client) -> Caller | Refused:
@@ -79,7 +94,11 @@ class Gate:
         standing = claims and await self._sessions.standing(claims.session)
         if not claims or not standing or standing.uid != claims.uid:
             return Refused(why=Why.INVALID_TOKEN)
-        recent = self._clock.now() // SECOND - claims.auth_time <= FRESH_SECONDS
+        now = self._clock.now()
+        demand = self._policy.demand(standing.roles, mfa=standing.mfa, met_at=standing.met_at, now=now)
+        if standing.met_at is None and demand in {Demand.LATER, Demand.NOW}:
+            await self._sessions.meet(claims.uid, client)
+        recent = now // SECOND - claims.auth_time <= FRESH_SECONDS
         strongest = _is_strongest(claims, standing)
         newcomer = recent and claims.acr == "aal0" and await self._sessions.is_bare(claims.uid)
         return Caller(
@@ -91,7 +110,7 @@ class Gate:
             fresh=recent and strongest,
             newcomer=newcomer,
             trusted=strongest and self._policy.trusts(standing.roles),
-            must_enroll=not standing.mfa and self._policy.demands_mfa(standing.roles),
+            demand=demand,
             client=client,
             login_client=standing.client_digest,
         )
@@ -107,8 +126,11 @@ class Gate:
         own = target == caller.uid
         if target and not own and (refused := await self._reach_other(who, caller, target)):
             return refused
-        if caller.must_enroll and not (unenrolled and (own or not target)):
+        leads_there = unenrolled and (own or not target)
+        if caller.must_enroll and not leads_there:
             return Refused(why=Why.MFA_ENROLLMENT_REQUIRED)
+        if caller.demand is Demand.REPORTED and not leads_there:
+            self._report()
         return None
 
     async def _reach_other(self, who: Who, caller: Caller, target: str) -> Refused | None:

@@ -3,6 +3,7 @@
 import msgspec
 
 from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.policy import Demand
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,11 +31,16 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Registered less than ten minutes ago and without any secret yet."""
     trusted: bool
     """Holds a trusted role and proved it at the account's strongest level."""
-    must_enroll: bool
-    """Policy demands a second factor that this user does not have yet."""
+    demand: Demand
+    """What the rule about second factors asks of this user now."""
     client: Client
     login_client: bytes | None
     """Digest of the client token that the session was opened with."""
+
+    @property
+    def must_enroll(self) -> bool:
+        """Whether this user reaches nothing but what leads to a second factor."""
+        return self.demand is Demand.NOW
 
     @property
     def level(self) -> str:

@@ -167,10 +167,13 @@ class Meters:
     def __init__(self, *others: Meter) -> None:
         self.attempts = Attempts()
         self.throttled = Throttled()
+        self.reported = Tally(
+            "sallyport_policy_reported", "Requests that a rule in report-only mode would have refused."
+        )
         self.requests = Histogram(
             "sallyport_http_request_seconds", "Time from a request to its answer.", "route", "method", "status"
         )
-        self._all: list[Meter] = [self.requests, self.attempts.tally, self.throttled.tally, *others]
+        self._all: list[Meter] = [self.requests, self.attempts.tally, self.throttled.tally, self.reported, *others]
 
     def watch(self, *meters: Meter) -> None:
         """Add what other parts count."""

@@ -83,6 +83,8 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
     codes_left: int
     client: Hidden[str] | None = None
     """Makes the client known at its next login; only a full login gives it."""
+    enroll_by: int | None = None
+    """Until when a second factor must be there, where the rule demands one that is not; in microseconds."""
 
 
 Tokens = Callable[[], Granted]

@@ -1,7 +1,20 @@
-"""What the operator has decided about roles: who is trusted, and who must have a second factor."""
+"""What the operator has decided about roles: who is trusted, who must have a second factor, and from when on."""
 
+import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+
+class Demand(enum.Enum):
+    """What the rule about second factors asks of a user at a moment."""
+
+    NOTHING = "nothing"
+    """No rule meets the user, or there is a second factor already."""
+    LATER = "later"
+    """The rule meets the user, whose grace is not over."""
+    REPORTED = "reported"
+    """The user would have to enroll, if the rule did more than report."""
+    NOW = "now"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,11 +24,42 @@ class Policy:
     trusted_roles: frozenset[str]
     mfa_for_all: bool
     mfa_for_roles: frozenset[str]
+    mfa_grace: int = 0
+    """Microseconds from the moment that the rule first meets a user until it is enforced."""
+    report_only: bool = False
+    """The rule is written down where it would have asked for something, and asks for nothing."""
 
     def trusts(self, roles: Iterable[str]) -> bool:
         """Tell whether one of these roles is trusted."""
         return not self.trusted_roles.isdisjoint(roles)
 
     def demands_mfa(self, roles: Iterable[str]) -> bool:
-        """Tell whether a holder of these roles must have a second factor."""
-        return self.mfa_for_all or not self.mfa_for_roles.isdisjoint(roles)
+        """Tell whether a holder of these roles must have a second factor, now or when their grace is over."""
+        return not self.report_only and self.names(roles) is not None
+
+    @property
+    def demands_all(self) -> bool:
+        """Whether everybody must have a second factor."""
+        return self.mfa_for_all and not self.report_only
+
+    def names(self, roles: Iterable[str]) -> str | None:
+        """Return the part of the rule that meets a holder of these roles, in the words of the setting, or None."""
+        if self.mfa_for_all:
+            return "all"
+        met = self.mfa_for_roles.intersection(roles)
+        return f"roles:{min(met)}" if met else None
+
+    def demand(self, roles: Iterable[str], *, mfa: bool, met_at: int | None, now: int) -> Demand:
+        """Judge what the rule asks of a user whom it first met at a moment; None where it meets them now."""
+        if mfa or self.names(roles) is None:
+            return Demand.NOTHING
+        if self.report_only:
+            return Demand.REPORTED
+        return Demand.LATER if now < self.enroll_by(met_at, now) else Demand.NOW
+
+    def enroll_by(self, met_at: int | None, now: int) -> int:
+        """Return the moment until which a user may do without a second factor whom the rule first met then.
+
+        It counts from the first meeting, whatever came between: leaving a role and taking it again is no new one.
+        """
+        return (now if met_at is None else met_at) + self.mfa_grace

@@ -22,7 +22,7 @@ MFA_BEHIND = Sql(
 )
 STANDING = Sql(
     """SELECT sessions.id, user_id, proven, auth_time, sessions.created_at, last_used_at, ip, user_agent,
-              client_digest, name, roles, mfa_since
+              client_digest, name, roles, mfa_since, mfa_met_at
        FROM sessions JOIN users ON users.id = sessions.user_id
        WHERE sessions.id = :uid AND disabled_at IS NULL"""
 )
@@ -40,7 +40,7 @@ SWEEP = Sql(
 )
 # What a token says of its owner, and what an answer says beside it.
 OWNER = Sql(
-    """SELECT name, roles, verified_at, mfa_since,
+    """SELECT name, roles, verified_at, mfa_since, mfa_met_at,
               (SELECT count(*) FROM backup_codes WHERE backup_codes.user_id = users.id AND spent_at IS NULL)
        FROM users WHERE id = :uid AND disabled_at IS NULL"""
 )
@@ -68,6 +68,8 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...]
     verified: bool
     mfa: bool
+    met_at: int | None
+    """When the rule about second factors first met the user."""
     codes_left: int
 
 
@@ -126,7 +128,15 @@ def standing(rows: Rows, uid: str) -> tuple[Session, Owner] | None:
     row = rows.one(STANDING, uid=uid)
     if row is None:
         return None
-    owner = Owner(name=row[9], roles=read_roles(row[10]), verified=False, mfa=row[11] is not None, codes_left=0)
+    name, roles, mfa_since, met_at = row[9:]
+    owner = Owner(
+        name=name,
+        roles=read_roles(roles),
+        verified=False,
+        mfa=mfa_since is not None,
+        met_at=met_at,
+        codes_left=0,
+    )
     return _session(row), owner
 
 
@@ -144,7 +154,8 @@ def owner_in(found: Soon) -> Owner | None:
             roles=read_roles(row[1]),
             verified=row[2] is not None,
             mfa=row[3] is not None,
-            codes_left=row[4],
+            met_at=row[4],
+            codes_left=row[5],
         )
         if row
         else None

@@ -5,7 +5,7 @@ can stand in a file of its own, named by the variable with ``_FILE`` behind it.
 """
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -86,7 +86,15 @@ class Settings:
     session_absolute: int = _setting("30d", parsers.duration, "how long a session lives at most; 1d for trusted roles")
     trusted_roles: tuple[str, ...] = _setting("admin", parsers.words, "roles that may act on other users")
     require_mfa: str = _setting(
-        "none", parsers.require_mfa, "`none`, `all`, or `roles:a,b`: who must have a second factor"
+        "none",
+        parsers.require_mfa,
+        "`none`, `all`, or `roles:a,b`: who must have a second factor; `report:` before it only writes down whom it "
+        "would ask",
+    )
+    mfa_grace: int = _setting(
+        "0",
+        parsers.duration_or_none,
+        "how long who must have one may do without, from the moment that the rule first meets them: `14d`",
     )
     backup_code_login: bool = _setting(
         "false", parsers.switch, "a backup code stands for password and code, as it once did"
@@ -123,12 +131,20 @@ class Settings:
     @property
     def policy(self) -> Policy:
         """The decisions by role."""
-        named = self.require_mfa.removeprefix("roles:") if self.require_mfa.startswith("roles:") else ""
-        return Policy(
-            trusted_roles=frozenset(self.trusted_roles),
-            mfa_for_all=self.require_mfa == "all",
-            mfa_for_roles=frozenset(parsers.words(named)),
-        )
+        return policy_of(self.require_mfa, self.trusted_roles, self.mfa_grace)
+
+
+def policy_of(require_mfa: str, trusted_roles: Iterable[str], grace: int) -> Policy:
+    """Return the decisions by role that a rule, parsed already, stands for."""
+    rule = require_mfa.removeprefix("report:")
+    named = rule.removeprefix("roles:") if rule.startswith("roles:") else ""
+    return Policy(
+        trusted_roles=frozenset(trusted_roles),
+        mfa_for_all=rule == "all",
+        mfa_for_roles=frozenset(parsers.words(named)),
+        mfa_grace=grace,
+        report_only=rule != require_mfa,
+    )
 
 
 def path_of(database_url: Hidden[str]) -> Path:

@@ -109,10 +109,17 @@ def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
 
 def require_mfa(text: str) -> str:
     """Read who must have a second factor. Raises `ValueError`."""
-    if text not in {"none", "all"} and not (text.startswith("roles:") and words(text.removeprefix("roles:"))):
-        message = "none, all, or roles:a,b is wanted"
+    rule = text.removeprefix("report:")
+    is_named = rule.startswith("roles:") and bool(words(rule.removeprefix("roles:")))
+    if text != "none" and rule != "all" and not is_named:
+        message = "none, all, or roles:a,b is wanted; report: before it only writes down whom it would ask"
         raise ValueError(message)
     return text
+
+
+def duration_or_none(text: str) -> int:
+    """Read a duration that may be 0; returns microseconds. Raises `ValueError`."""
+    return 0 if text == "0" else duration(text)
 
 
 def text(text: str) -> str:

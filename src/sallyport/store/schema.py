@@ -12,7 +12,7 @@ from typing import Final
 from sallyport.store.database import Database, scalar
 from sallyport.store.work import Sql, StorageUnavailableError
 
-HEAD: Final = "0006_from_0001"
+HEAD: Final = "0007_from_0001"
 """The newest revision under `migrations/`; a test compares it with Alembic's own view."""
 
 VERSION = Sql("SELECT version_num FROM alembic_version")
@@ -83,6 +83,14 @@ def refuse_newer(database: Database, version: str | None) -> None:
     if version is not None and version > HEAD:
         known = f"this one knows {HEAD}: start the newer release"
         message = f"{database.name} has the schema {version} of a newer release; {known}"
+        raise StorageUnavailableError(message)
+
+
+def demand_fit(database: Database) -> None:
+    """Raise `StorageUnavailableError` where this release can't read a database as it is; brings nothing up."""
+    if not is_fit(found := version_of(database)):
+        what = f"has the schema {found}, and this release knows {HEAD}" if found else "is no database of ours"
+        message = f"{database.name} {what}: name the right one, or start the service once"
         raise StorageUnavailableError(message)
 
 

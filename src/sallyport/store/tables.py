@@ -74,6 +74,8 @@ users = Table(
     _moment("disabled_at", known=False),
     # Says that login demands a second factor; the authenticators themselves stand in `totp`.
     _moment("mfa_since", known=False),
+    # When the rule that demands one first met the user: from then on their grace runs, once.
+    _moment("mfa_met_at", known=False),
     _moment("created_at"),
     _moment("modified_at"),
     Column("version", Integer, nullable=False),

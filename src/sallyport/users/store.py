@@ -41,6 +41,8 @@ CHANGE = Sql(
 )
 DELETE = Sql("DELETE FROM users WHERE id = :uid")
 MFA_ON = Sql("UPDATE users SET mfa_since = coalesce(mfa_since, :now) WHERE id = :uid")
+# Once: leaving a role and taking it again begins no new grace. One who had a second factor was met with it.
+MEET = Sql("UPDATE users SET mfa_met_at = coalesce(mfa_since, :now) WHERE id = :uid AND mfa_met_at IS NULL")
 MFA_OFF = Sql("UPDATE users SET mfa_since = NULL WHERE id = :uid")
 LIST = Sql(
     f"SELECT {_FIELDS} FROM users WHERE id > :after ORDER BY id LIMIT :limit OFFSET :skip"  # noqa: S608  # as above
@@ -134,6 +136,11 @@ def set_mfa(rows: Rows, uid: str, now: int, *, on: bool) -> None:
         rows.change(MFA_ON, uid=uid, now=now)
     else:
         rows.change(MFA_OFF, uid=uid)
+
+
+def meet(rows: Rows, uid: str, now: int) -> bool:
+    """Note that the rule about second factors has met a user; True for the first time."""
+    return bool(rows.change(MEET, uid=uid, now=now))
 
 
 def count(rows: Rows) -> int:

@@ -175,6 +175,7 @@ class Service:
             sessions=SessionReader(self.work, self.keeper, catalog.has_secret),
             policy=self.settings.policy,
             clock=self.clock,
+            report=self.meters.reported.count,
             registration_open=self.settings.registration == "open",
         )
 

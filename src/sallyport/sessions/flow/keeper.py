@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Entry, Event
 from sallyport.kernel.caller import Caller, Client
-from sallyport.kernel.clock import Clock
+from sallyport.kernel.clock import Clock, rfc3339
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Ids, Randomness
 from sallyport.kernel.opaque import REFRESH, digest_of, new_token
@@ -19,6 +19,7 @@ from sallyport.sessions import store
 from sallyport.sessions.mint import Mint, Profile
 from sallyport.sessions.rules import PASSWORD, Limits, Proven, Session, ends_at
 from sallyport.store.work import Rows, Soon
+from sallyport.users import store as users
 
 EndChallenges = Callable[[Rows, str], None]
 """Ends the open challenges of a user; they live on the floor of login."""
@@ -94,7 +95,7 @@ class SessionKeeper:
         store.insert(rows, session)
         entry = replace(opening.entry, user=session.user, actor=session.user, session=session.uid)
         self._journal.note(rows, entry, client)
-        return self._with_new_token(rows, session, owner, opening.known_as)
+        return self._with_new_token(rows, session, owner, client, opening.known_as)
 
     def renew(self, rows: Rows, caller: Caller, proven: Proven | None) -> Tokens:
         """Give the caller's session new tokens; those before are retired. A new proof is written if there is one.
@@ -109,7 +110,7 @@ class SessionKeeper:
         if session is None:
             message = "a session is renewed only where it stands"
             raise LookupError(message)
-        return self._with_new_token(rows, session, owner)
+        return self._with_new_token(rows, session, owner, caller.client)
 
     def refused(self, rows: Rows, caller: Caller, *others: str) -> Refused | None:
         """Judge inside this unit whether the caller is still who the gate saw; None where that is so.
@@ -141,6 +142,15 @@ class SessionKeeper:
         """Let the caller's session go on at what a password proves."""
         store.lower(rows, caller.session, PASSWORD)
 
+    def meet(self, rows: Rows, user: str, owner: store.Owner, client: Client | None) -> None:
+        """Note when the rule about second factors first met a user: once, and from then on their grace runs."""
+        policy, now = self._lifetimes.policy, self._clock.now()
+        if owner.mfa or owner.met_at is not None or not policy.demands_mfa(owner.roles):
+            return
+        if users.meet(rows, user, now):
+            detail = f"{policy.names(owner.roles)} by {rfc3339(policy.enroll_by(None, now))}"
+            self._journal.note(rows, Entry(event=Event.POLICY_MET, user=user, detail=detail), client)
+
     def tokens(
         self, session: Session, owner: store.Owner, refresh: Hidden[str], known_as: Hidden[str] | None = None
     ) -> Tokens:
@@ -157,6 +167,7 @@ class SessionKeeper:
                 mfa=owner.mfa,
                 codes_left=owner.codes_left,
                 client=known_as,
+                enroll_by=self._enroll_by(owner),
             )
 
         return granted
@@ -165,11 +176,20 @@ class SessionKeeper:
         """Tell whether a session has not ended by itself."""
         return self._clock.now() < ends_at(session, self._lifetimes.of(roles))
 
-    def _with_new_token(self, rows: Rows, session: Session, found: Soon, known_as: Hidden[str] | None = None) -> Tokens:
+    def _enroll_by(self, owner: store.Owner) -> int | None:
+        policy = self._lifetimes.policy
+        if owner.mfa or not policy.demands_mfa(owner.roles):
+            return None
+        return policy.enroll_by(owner.met_at, self._clock.now())
+
+    def _with_new_token(
+        self, rows: Rows, session: Session, found: Soon, client: Client, known_as: Hidden[str] | None = None
+    ) -> Tokens:
         refresh = new_token(REFRESH, self._randomness)
         store.add_token(rows, digest_of(refresh), session.uid, self._clock.now())
         owner = store.owner_in(found)
         if owner is None:
             message = "a session is opened only for a user who is there and not disabled"
             raise LookupError(message)
+        self.meet(rows, session.user, owner, client)
         return self.tokens(session, owner, refresh, known_as)

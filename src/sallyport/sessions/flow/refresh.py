@@ -65,6 +65,7 @@ class Refresh:
         successor = self._successor(token, salt)
         store.add_token(rows, digest_of(successor), uid, now)
         store.used(rows, uid, now)
+        self._keeper.meet(rows, user, owner, client)
         return self._keeper.tokens(replace(session, last_used_at=now), owner, successor)
 
     def _once_more(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from sallyport.edge.gate import Standing
+from sallyport.kernel.caller import Client
 from sallyport.sessions import store
 from sallyport.sessions.flow.keeper import SessionKeeper
 from sallyport.store.work import Rows, Work
@@ -27,8 +28,23 @@ class SessionReader:
             return None
         owner = found[1]
         return Standing(
-            uid=found[0].user, name=owner.name, roles=owner.roles, mfa=owner.mfa, client_digest=found[0].client_digest
+            uid=found[0].user,
+            name=owner.name,
+            roles=owner.roles,
+            mfa=owner.mfa,
+            met_at=owner.met_at,
+            client_digest=found[0].client_digest,
         )
+
+    async def meet(self, uid: str, client: Client) -> None:
+        """Note that the rule about second factors has met a user, and tell it, the first time."""
+
+        def unit(rows: Rows) -> None:
+            rows.alone(uid)
+            if owner := store.owner_in(store.owner(rows, uid)):
+                self._keeper.meet(rows, uid, owner, client)
+
+        await self._work(unit)
 
     async def is_bare(self, uid: str) -> bool:
         """Tell whether the account has no secret at all yet."""

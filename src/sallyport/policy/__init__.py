@@ -1,0 +1,1 @@
+"""The rule about second factors, looked at before it is switched on."""
