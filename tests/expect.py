@@ -56,7 +56,7 @@ def step_up(answer: httpx2.Response, level: str) -> None:
     )
 
 
-def granted(answer: httpx2.Response, acr: str, amr: list[str]) -> dict[str, Any]:
+def granted(answer: httpx2.Response, acr: str, amr: list[str], *, in_grace: bool = False) -> dict[str, Any]:
     """Assert a whole AuthToken of a level, and return it."""
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -64,7 +64,7 @@ def granted(answer: httpx2.Response, acr: str, amr: list[str]) -> dict[str, Any]
     # Only a full login makes its client known; `tests/attacks/test_e_known_clients.py` says when.
     assert set(body) - {"client"} == AUTH_TOKEN
     assert body["type"] == "ACCESS"
-    assert set(body["mfa"]) == {"enabled", "backupCodesRemaining"}
+    assert set(body["mfa"]) == {"enabled", "backupCodesRemaining"} | ({"enrollBy"} if in_grace else set())
     said = claims(body["token"])
     assert (said["acr"], said["amr"]) == (acr, amr)
     assert body["userUid"] == said["sub"]

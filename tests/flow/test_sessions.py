@@ -7,6 +7,7 @@ import pytest
 from sallyport.audit.rules import Entry, Event
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import DAY, HOUR, SECOND
+from sallyport.kernel.policy import Demand
 from sallyport.sessions import store
 from sallyport.sessions.flow.keeper import Opening
 from sallyport.sessions.flow.manage import ManageSessions
@@ -229,7 +230,7 @@ async def test_the_keeper_renews_no_session_that_does_not_stand(world: World) ->
         fresh=True,
         newcomer=False,
         trusted=False,
-        must_enroll=False,
+        demand=Demand.NOTHING,
         client=Client(ip="127.0.0.1", user_agent=""),
         login_client=None,
     )

@@ -94,7 +94,10 @@ def test_the_numbers_of_several_processes_are_added_up() -> None:
     other.requests.observe(0.3, "/a", "GET", "200")
     before = [family.rows.copy() for family in one.families()]
     summed = {family.name.name: family for family in total([*one.families(), *other.families()])}
-    assert list(summed) == ["sallyport_http_request_seconds", "sallyport_attempts", "sallyport_throttled"]
+    assert list(summed) == [
+        *("sallyport_http_request_seconds", "sallyport_attempts", "sallyport_throttled"),
+        "sallyport_policy_reported",
+    ]
     assert summed["sallyport_attempts"].rows == {("totp", "granted"): [1], ("totp", "refused"): [2]}
     (numbers,) = summed["sallyport_http_request_seconds"].rows.values()
     assert numbers == [0, 1, 0, 0, 0, 0, 0, 0, 1, 0, pytest.approx(0.302)]

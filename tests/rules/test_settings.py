@@ -182,10 +182,31 @@ def test_a_profile_decides_where_nothing_more_exact_is_said(
         ("all", (), True),
         ("roles:a, b", ("b",), True),
         ("roles:a, b", ("c",), False),
+        ("report:all", (), False),
+        ("report:roles:a", ("a",), False),
     ],
 )
 def test_who_must_have_a_second_factor(tmp_path: Path, text: str, roles: tuple[str, ...], demanded: bool) -> None:  # noqa: FBT001  # a column of the table
     assert read(tmp_path, {"REQUIRE_MFA": text}).policy.demands_mfa(roles) is demanded
+
+
+@pytest.mark.parametrize(
+    "text", ["report", "report:", "report:none", "report:roles:", "all:report", "report:report:all"]
+)
+def test_a_rule_that_says_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    (fault,) = faults(tmp_path, {"REQUIRE_MFA": text})
+    assert fault.startswith("SALLYPORT_REQUIRE_MFA: none, all, or roles:a,b is wanted")
+
+
+@pytest.mark.parametrize(("text", "micros"), [("0", 0), ("14d", 14 * 86_400 * 10**6), ("90m", 5_400 * 10**6)])
+def test_a_grace_is_a_duration_or_none(tmp_path: Path, text: str, micros: int) -> None:
+    assert read(tmp_path, {"MFA_GRACE": text}).policy.mfa_grace == micros
+
+
+@pytest.mark.parametrize("text", ["-1d", "0d", "soon", "1w", "00"])
+def test_a_grace_that_is_no_duration_is_refused(tmp_path: Path, text: str) -> None:
+    (fault,) = faults(tmp_path, {"MFA_GRACE": text})
+    assert fault.startswith("SALLYPORT_MFA_GRACE: ")
 
 
 def test_a_slash_at_the_end_of_the_public_url_is_dropped(tmp_path: Path) -> None:

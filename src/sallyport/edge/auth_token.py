@@ -13,7 +13,7 @@ class MfaState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     enabled: bool
     backup_codes_remaining: int
     enroll_by: str | UnsetType = UNSET
-    """Until when a second factor must be there, where policy demands one that is not."""
+    """The end of the grace, while the user has one to do without a second factor that policy demands."""
 
 
 class AuthToken(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

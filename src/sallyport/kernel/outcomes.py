@@ -84,7 +84,7 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
     client: Hidden[str] | None = None
     """Makes the client known at its next login; only a full login gives it."""
     enroll_by: int | None = None
-    """Until when a second factor must be there, where the rule demands one that is not; in microseconds."""
+    """The end of the grace, while the user has one to do without a second factor; in microseconds."""
 
 
 Tokens = Callable[[], Granted]

@@ -7,9 +7,9 @@ from sallyport.store.work import Rows, Sql
 from sallyport.users.store import read_roles
 
 SUBJECTS: Final = Sql(
-    """SELECT users.id, name, roles, mfa_since, mfa_met_at, disabled_at, passwords.id, verified_email_key
-       FROM users LEFT JOIN passwords ON passwords.user_id = users.id
-       WHERE users.id > :after ORDER BY users.id LIMIT :limit"""
+    """SELECT id, name, roles, mfa_since, mfa_met_at, disabled_at,
+              (SELECT 1 FROM passwords WHERE passwords.user_id = users.id), verified_email_key
+       FROM users WHERE id > :after ORDER BY id LIMIT :limit"""
 )
 
 

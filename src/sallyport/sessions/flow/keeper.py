@@ -14,7 +14,7 @@ from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Ids, Randomness
 from sallyport.kernel.opaque import REFRESH, digest_of, new_token
 from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
-from sallyport.kernel.policy import Policy
+from sallyport.kernel.policy import Demand, Policy
 from sallyport.sessions import store
 from sallyport.sessions.mint import Mint, Profile
 from sallyport.sessions.rules import PASSWORD, Limits, Proven, Session, ends_at
@@ -177,10 +177,9 @@ class SessionKeeper:
         return self._clock.now() < ends_at(session, self._lifetimes.of(roles))
 
     def _enroll_by(self, owner: store.Owner) -> int | None:
-        policy = self._lifetimes.policy
-        if owner.mfa or not policy.demands_mfa(owner.roles):
-            return None
-        return policy.enroll_by(owner.met_at, self._clock.now())
+        policy, now = self._lifetimes.policy, self._clock.now()
+        demand = policy.demand(owner.roles, mfa=owner.mfa, met_at=owner.met_at, now=now)
+        return policy.enroll_by(owner.met_at, now) if demand is Demand.LATER else None
 
     def _with_new_token(
         self, rows: Rows, session: Session, found: Soon, client: Client, known_as: Hidden[str] | None = None
