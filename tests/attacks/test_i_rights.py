@@ -37,7 +37,9 @@ OWN_WORDS: dict[str, Any] = {
     "last_step": 0,
     "tries_left": 99,
     "generation": 0,
-    "scopes": ["*"],
+    "scope": "*",
+    "permissions": ["*"],
+    "by_trusted": True,
     "__proto__": {"admin": True},
     "$set": {"roles": ["admin"]},
 }

@@ -1,8 +1,6 @@
 """The audit log on the wire."""
 
-import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -12,10 +10,12 @@ from sallyport.audit.rules import Event, Record
 from sallyport.edge.answers import Answer, Ask
 from sallyport.edge.endpoint import Endpoint, Nothing, Who
 from sallyport.edge.paging import QUERY, page
-from sallyport.kernel.clock import SECOND, rfc3339
+from sallyport.kernel.clock import rfc3339
 from sallyport.kernel.ids import is_uid
 from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.scopes import Scope
 from sallyport.kernel.text import UnfitError
+from sallyport.kernel.text import moment as text_moment
 
 _PAGING: Final = QUERY | {"sort": "`-dateCreated`, which is the order without it too"}
 _OF_USER: Final = {
@@ -24,8 +24,6 @@ _OF_USER: Final = {
 }
 _OF_ALL: Final = {"user": "the uid of the user whom it is about; of an erased one too"} | _OF_USER
 _SORTS: Final = ("-dateCreated",)
-# RFC 3339 5.6. A plus sign in a query reads as a space.
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?(?:([Zz])|([+ -])(\d\d:\d\d))", re.ASCII)
 
 
 class AuditBody(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -75,7 +73,7 @@ class AuditRoutes:
         found = await self._read.page(wanted)
         kept = {name: ask.query[name] for name in filters if name in ask.query}
         link = part.link(ask.path, found[-1].uid, len(found), kept) if found else ()
-        reader = None if ask.me.trusted else ask.me.uid
+        reader = None if ask.me.reads_all else ask.me.uid
         return Answer([told(record, reader) for record in found], headers=link)
 
     def endpoints(self) -> list[Endpoint[Any]]:
@@ -91,6 +89,7 @@ class AuditRoutes:
                 answers={200: list[AuditBody]},
                 refusals=(Why.INVALID_REQUEST,),
                 query=_PAGING | _OF_ALL,
+                scope=Scope.AUDIT_READ,
             ),
             Endpoint(
                 method="GET",
@@ -102,23 +101,14 @@ class AuditRoutes:
                 answers={200: list[AuditBody]},
                 refusals=(Why.INVALID_REQUEST,),
                 query=_PAGING | _OF_USER,
+                scope=Scope.AUDIT_READ,
             ),
         ]
 
 
 def moment(text: str) -> int:
-    """Read a moment of RFC 3339 as microseconds since the epoch. Raises `UnfitError`."""
-    unfit = UnfitError("/since", "A moment like 2030-01-31T12:00:00Z is wanted (RFC 3339).")
-    found = _MOMENT.fullmatch(text)
-    if not found:
-        raise unfit
-    day, time, fraction, _, sign, offset = found.groups()
-    zone = f"{sign.replace(' ', '+')}{offset}" if sign else "+00:00"
-    try:
-        seconds = int(datetime.fromisoformat(f"{day}T{time}{zone}").timestamp())
-    except ValueError:
-        raise unfit from None
-    return max(0, seconds * SECOND + int(((fraction or ".")[1:] + "000000")[:6]))
+    """Read the moment from which rows are wanted. Raises `UnfitError`."""
+    return text_moment("/since", text)
 
 
 def _event(text: str) -> Event:

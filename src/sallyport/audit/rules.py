@@ -49,6 +49,10 @@ class Event(enum.StrEnum):
     """A secret was removed; behind its uid `detail` has the reason that a trusted role gave."""
     SECRET_CODES_MADE = "secret.codes_made"  # noqa: S105  # as above
     """A new set of backup codes was made."""
+    SECRET_SUSPENDED = "secret.suspended"  # noqa: S105  # as above
+    """As many API keys of a user as `detail` says were suspended, by the change written beside it."""
+    SECRET_RESUMED = "secret.resumed"  # noqa: S105  # as above
+    """A suspended API key was put back by its owner."""
     SECRET_SWITCHED_OFF = "secret.switched_off"  # noqa: S105  # as above
     """Authenticator apps were switched off by too many wrong codes in a row."""
 
@@ -97,6 +101,7 @@ class Factor(enum.StrEnum):
     PASSWORD = "password"  # noqa: S105  # the name of a factor
     TOTP = "totp"
     BACKUP_CODE = "backup_code"
+    API_KEY = "api_key"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

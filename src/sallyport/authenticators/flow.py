@@ -7,6 +7,7 @@ from typing import Final
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Event, Factor
 from sallyport.authenticators import catalog
+from sallyport.authenticators.api_keys import store as api_keys
 from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.password import store as passwords
 from sallyport.authenticators.ports import Sessions
@@ -22,7 +23,12 @@ from sallyport.throttle.rules import Lane
 from sallyport.users import store as users
 from sallyport.users.rules import User
 
-FACTORS: Final = {passwords.TYPE: Factor.PASSWORD, totp.TYPE: Factor.TOTP, backup_codes.TYPE: Factor.BACKUP_CODE}
+FACTORS: Final = {
+    passwords.TYPE: Factor.PASSWORD,
+    totp.TYPE: Factor.TOTP,
+    backup_codes.TYPE: Factor.BACKUP_CODE,
+    api_keys.TYPE: Factor.API_KEY,
+}
 """What the audit log calls each kind of authenticator."""
 
 
@@ -35,6 +41,8 @@ class Description:
     text: str | None
     keep: bool
     """Leave the description as it is; the version still has to be right."""
+    resume: bool
+    """Put a suspended API key back."""
     forbidden: Callable[[Authenticator], str | None]
     """Names the first known field that the body would change and the caller may not."""
 
@@ -81,8 +89,11 @@ class DescribeAuthenticator:
         if field := wish.forbidden(told):
             return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{field}")
         catalog.describe(rows, told, told.description if wish.keep else wish.text, now)
-        factor, detail = FACTORS[told.type], f"{told.uid} description"
-        self._journal.did(rows, caller, Event.SECRET_CHANGED, factor=factor, detail=detail)
+        if wish.resume and api_keys.resume(rows, caller.uid, told.uid):
+            self._journal.did(rows, caller, Event.SECRET_RESUMED, factor=FACTORS[told.type], detail=told.uid)
+        if not (wish.resume and wish.keep):
+            factor, detail = FACTORS[told.type], f"{told.uid} description"
+            self._journal.did(rows, caller, Event.SECRET_CHANGED, factor=factor, detail=detail)
         return catalog.find(rows, caller.uid, wish.uid, now) or Refused(why=Why.NOT_FOUND)
 
 
@@ -135,6 +146,9 @@ class RemoveAuthenticator:
                 return None
             case backup_codes.TYPE:
                 backup_codes.delete(rows, user)
+                return None
+            case api_keys.TYPE:
+                api_keys.delete(rows, user, told.uid)
                 return None
             case _:
                 demanded = self._policy.demands_mfa(owner.roles)

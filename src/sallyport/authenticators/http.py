@@ -2,23 +2,21 @@
 
 from typing import Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
-from sallyport.authenticators.backup_codes.flow import RegenerateCodes
 from sallyport.authenticators.codes import Code
+from sallyport.authenticators.creation import Create
 from sallyport.authenticators.flow import (
     DescribeAuthenticator,
     Description,
     ReadAuthenticators,
     RemoveAuthenticator,
 )
-from sallyport.authenticators.password.flow import ChangePassword, NewPassword, SetPassword
-from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr, Enroll
+from sallyport.authenticators.password.flow import ChangePassword, NewPassword
+from sallyport.authenticators.rules import Authenticator
+from sallyport.authenticators.totp.flow import Enroll
 from sallyport.authenticators.wire import (
-    TRAITS,
-    Creation,
     EnrollBody,
-    MfaValue,
     NewSecret,
     Removal,
     Rewrite,
@@ -54,52 +52,19 @@ class SecretRoutes:
     def __init__(
         self,
         *,
+        create: Create,
         read: ReadAuthenticators,
         describe: DescribeAuthenticator,
         remove: RemoveAuthenticator,
-        set_password: SetPassword,
         change_password: ChangePassword,
-        begin_enrollment: BeginEnrollment,
         enroll: Enroll,
-        draw_qr: DrawQr,
-        regenerate: RegenerateCodes,
     ) -> None:
+        self._create = create
         self._read = read
         self._describe = describe
         self._remove = remove
-        self._set_password = set_password
         self._change_password = change_password
-        self._begin_enrollment = begin_enrollment
         self._enroll = enroll
-        self._draw_qr = draw_qr
-        self._regenerate = regenerate
-
-    async def create(self, ask: Ask[Creation]) -> Answer | Refused:
-        """Answer `POST /users/{id}/secrets`."""
-        body = ask.body.body
-        known = {"user_id": ask.target, "type": body.type, "version": 0, **TRAITS[body.type]}
-        if field := first_changed(body, known) or ("secret" if _names_server_value(body) else None):
-            return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{field}")
-        if ask.body.password:
-            return await self._create_password(ask, ask.body.password)
-        if body.type == "mfa":
-            return await self._create_mfa(ask)
-        made = await self._regenerate(ask.me)
-        return made if isinstance(made, Refused) else Answer(told(made[0], codes=made[1].reveal()))
-
-    async def _create_password(self, ask: Ask[Creation], password: Hidden[str]) -> Answer | Refused:
-        made = await self._set_password(ask.me, password, ask.body.description)
-        return made if isinstance(made, Refused) else Answer(told(made))
-
-    async def _create_mfa(self, ask: Ask[Creation]) -> Answer | Refused:
-        if ask.query.get("qr", "svg") != "svg":
-            raise UnfitError("/qr", "The QR code is drawn as 'svg'.")
-        begun = await self._begin_enrollment(ask.me, ask.body.description)
-        if isinstance(begun, Refused):
-            return begun
-        drawing = await self._draw_qr(begun.url) if "qr" in ask.query else UNSET
-        value = MfaValue(otpauth_url=begun.url.reveal(), secret=begun.key.reveal(), qr_svg=drawing)
-        return Answer(told(begun.told, secret=value))
 
     async def change(self, ask: Ask[Code | Rewrite]) -> Answer | Refused:
         """Answer `PUT /users/{id}/secrets/{sid}`."""
@@ -113,7 +78,8 @@ class SecretRoutes:
             version=wish.version,
             text=wish.description,
             keep=wish.keep_description,
-            forbidden=lambda stored: first_changed(wish.body, as_stored(stored)),
+            resume=wish.resume,
+            forbidden=lambda stored: first_changed(wish.body, {**as_stored(stored), **_resumed(wish, stored)}),
         )
         outcome = await self._describe(ask.me, description)
         return outcome if isinstance(outcome, Refused) else Answer(told(outcome))
@@ -226,11 +192,11 @@ class SecretRoutes:
             Endpoint(
                 method="POST",
                 path="/users/{id}/secrets",
-                summary="Create a secret: a password, an authenticator app, a new set of backup codes",
+                summary="Create a secret: a password, an authenticator app, a new set of backup codes, an API key",
                 who=Who.OWNER,
                 body=NewSecret,
                 parse=parse_creation,
-                handle=self.create,
+                handle=self._create,
                 answers={200: SecretBody},
                 refusals=_CREATING,
                 fresh=Fresh.BUT_FIRST_SECRET,
@@ -240,7 +206,7 @@ class SecretRoutes:
             Endpoint(
                 method="PUT",
                 path="/users/{id}/secrets/{sid}",
-                summary="Change a password or a description; with `token` alone enroll",
+                summary="Change a password or a description, put back a suspended API key; with `token` alone enroll",
                 who=Who.OWNER,
                 body=SecretChange,
                 parse=parse_change,
@@ -279,5 +245,6 @@ class SecretRoutes:
         ]
 
 
-def _names_server_value(body: NewSecret) -> bool:
-    return body.type != "password" and not isinstance(body.secret, UnsetType)
+def _resumed(wish: Rewrite, stored: Authenticator) -> dict[str, bool]:
+    """Return what the owner may change of a suspended API key."""
+    return {"suspended": False} if wish.resume and stored.type == "apikey" else {}

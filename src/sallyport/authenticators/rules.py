@@ -19,6 +19,16 @@ class BackupTraits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeyTraits:
+    """What is told of an API key."""
+
+    prefix: str
+    scopes: tuple[str, ...]
+    expires_at: int | None
+    suspended: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticator:
     """One authenticator as it may be told: never with its value."""
 
@@ -31,4 +41,4 @@ class Authenticator:
     modified_at: int
     version: int
     last_used_at: int | None
-    traits: TotpTraits | BackupTraits | None = None
+    traits: TotpTraits | BackupTraits | ApiKeyTraits | None = None

@@ -7,14 +7,16 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from sallyport.authenticators.api_keys.rules import Wish
 from sallyport.authenticators.codes import DIGITS, Code, parse_code
 from sallyport.authenticators.password.rules import parse_password
-from sallyport.authenticators.rules import Authenticator, BackupTraits, TotpTraits
+from sallyport.authenticators.rules import ApiKeyTraits, Authenticator, BackupTraits, TotpTraits
 from sallyport.authenticators.totp.rules import ALGORITHM, PERIOD
 from sallyport.edge.auth_token import AuthToken
 from sallyport.kernel.clock import rfc3339
 from sallyport.kernel.hidden import Hidden
-from sallyport.kernel.text import UnfitError, printable
+from sallyport.kernel.scopes import Scope
+from sallyport.kernel.text import UnfitError, moment, printable
 
 Field = Annotated[str, Meta(max_length=4096)]
 
@@ -44,13 +46,17 @@ class SecretBody(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     period: int | UnsetType = UNSET
     total: int | UnsetType = UNSET
     remaining: int | UnsetType = UNSET
-    secret: MfaValue | UnsetType = UNSET
+    prefix: str | UnsetType = UNSET
+    scopes: tuple[str, ...] | UnsetType = UNSET
+    expires: str | UnsetType | None = UNSET
+    suspended: bool | UnsetType = UNSET
+    secret: MfaValue | str | UnsetType = UNSET
     codes: tuple[str, ...] | UnsetType = UNSET
     session: AuthToken | UnsetType = UNSET
 
 
 class KnownFields(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """The fields of a secret that nobody sets; a body may repeat them."""
+    """The fields of a secret that nobody changes; a body may repeat them. Two of them are given with a new API key."""
 
     uid: Field | UnsetType = UNSET
     user_id: Field | UnsetType = UNSET
@@ -63,12 +69,16 @@ class KnownFields(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     period: int | UnsetType = UNSET
     total: int | UnsetType = UNSET
     remaining: int | UnsetType = UNSET
+    prefix: Field | UnsetType = UNSET
+    scopes: tuple[Field, ...] | UnsetType = UNSET
+    expires: Field | UnsetType | None = UNSET
+    suspended: bool | UnsetType = UNSET
 
 
 class NewSecret(KnownFields, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /users/{id}/secrets`."""
 
-    type: Literal["password", "mfa", "mfabackup"]
+    type: Literal["password", "mfa", "mfabackup", "apikey"]
     secret: Field | UnsetType = UNSET
     description: Field | UnsetType | None = UNSET
     version: int | UnsetType = UNSET
@@ -103,6 +113,7 @@ class Creation:
 
     body: NewSecret
     password: Hidden[str] | None
+    api_key: Wish | None
     description: str | None
 
 
@@ -117,6 +128,11 @@ class Rewrite:
     description: str | None
     keep_description: bool
 
+    @property
+    def resume(self) -> bool:
+        """Whether a suspended API key is to be put back."""
+        return self.body.suspended is False
+
 
 def parse_creation(body: NewSecret) -> Creation:
     """Read the body of a `POST`. Raises `UnfitError`."""
@@ -125,7 +141,20 @@ def parse_creation(body: NewSecret) -> Creation:
         if isinstance(body.secret, UnsetType):
             raise UnfitError("/secret", "A password is given as 'secret'.")
         password = parse_password(body.secret, "/secret")
-    return Creation(body=body, password=password, description=_description(body))
+    api_key = _api_key(body) if body.type == "apikey" else None
+    return Creation(body=body, password=password, api_key=api_key, description=_description(body))
+
+
+def _api_key(body: NewSecret) -> Wish:
+    asked = (Scope.SELF_READ,) if isinstance(body.scopes, UnsetType) else body.scopes
+    if not asked or not set(asked) <= set(Scope):
+        raise UnfitError("/scopes", f"An API key has one or more of the scopes {', '.join(Scope)}.")
+    until = None if isinstance(body.expires, UnsetType) else body.expires
+    return Wish(
+        scopes=tuple(scope for scope in Scope if scope in asked),
+        expires_at=None if until is None else moment("/expires", until),
+        description=_description(body),
+    )
 
 
 def parse_change(body: SecretChange) -> Code | Rewrite:
@@ -171,6 +200,7 @@ TRAITS: Final[Mapping[str, dict[str, Any]]] = {
     "password": {},
     "mfa": {"enrolled": False, "algorithm": ALGORITHM, "digits": DIGITS, "period": PERIOD},
     "mfabackup": {},
+    "apikey": {"suspended": False},
 }
 """What is known of a new secret of each type before it is made."""
 
@@ -184,6 +214,9 @@ def told(found: Authenticator, **once: Any) -> SecretBody:  # noqa: ANN401  # th
             once |= TRAITS["mfa"] | {"enrolled": enrolled}
         case BackupTraits(total=total, remaining=remaining):
             once |= {"total": total, "remaining": remaining}
+        case ApiKeyTraits(prefix=prefix, scopes=scopes, expires_at=expires_at, suspended=suspended):
+            expires = None if expires_at is None else rfc3339(expires_at)
+            once |= {"prefix": prefix, "scopes": scopes, "expires": expires, "suspended": suspended}
         case None:
             pass
     return SecretBody(
@@ -212,3 +245,9 @@ def first_changed(body: NewSecret | SecretChange, stored: Mapping[str, Any]) -> 
 def as_stored(found: Authenticator) -> Mapping[str, Any]:
     """Return what a body may repeat of an authenticator."""
     return {field: getattr(told(found), field) for field in _REPEATABLE}
+
+
+def may_repeat(body: NewSecret) -> Mapping[str, Any]:
+    """Return what is known of a new secret before it is made: what its body chooses, and what no body chooses."""
+    known = {"type": body.type, "version": 0, **TRAITS[body.type]}
+    return known | ({"scopes": body.scopes, "expires": body.expires} if body.type == "apikey" else {})

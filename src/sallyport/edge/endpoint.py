@@ -9,6 +9,7 @@ import msgspec
 
 from sallyport.edge.answers import Answer, Ask
 from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.scopes import Scope
 
 B = TypeVar("B")
 
@@ -62,6 +63,8 @@ class Endpoint(Generic[B]):
     fresh: Fresh = Fresh.NO
     while_unenrolled: bool = False
     """Open to one who must enroll a second factor and has not."""
+    scope: Scope | None = None
+    """What opens this route to an API key; None never does."""
     query: Mapping[str, str] = field(default_factory=dict)
     """Query parameters and what they mean."""
     schemes: tuple[str, ...] = ()

@@ -9,8 +9,11 @@ from sallyport.edge.answers import Credential
 from sallyport.edge.endpoint import Fresh, Who
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import SECOND, Clock
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.opaque import API_KEY
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.policy import Demand, Policy
+from sallyport.kernel.scopes import Scope, opens
 
 FRESH_SECONDS: Final = 600
 
@@ -36,6 +39,22 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     met_at: int | None
     """When the rule about second factors first met the user."""
     client_digest: bytes | None
+
+
+class KeyStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database says at this moment of an API key that is good."""
+
+    uid: str
+    name: str
+    roles: tuple[str, ...]
+    mfa: bool
+    met_at: int | None
+    """When the rule about second factors first met the user."""
+    scopes: frozenset[str]
+    maker_amr: tuple[str, ...]
+    """How its maker had proved themselves."""
+    by_trusted: bool
+    """Its maker held a trusted role, proven at the account's strongest level."""
 
 
 class AccessTokens(Protocol):
@@ -66,6 +85,14 @@ class Sessions(Protocol):
         ...
 
 
+class ApiKeys(Protocol):
+    """Knows which API keys are good."""
+
+    async def standing(self, key: Hidden[str]) -> KeyStanding | None:
+        """Return the standing of a key that is neither expired nor suspended, of a user not disabled, else None."""
+        ...
+
+
 class Gate:
     """Turns a credential into a caller, and says which routes that caller reaches."""
 
@@ -74,6 +101,7 @@ class Gate:
         *,
         tokens: AccessTokens,
         sessions: Sessions,
+        keys: ApiKeys,
         policy: Policy,
         clock: Clock,
         report: Callable[[], None],
@@ -81,23 +109,25 @@ class Gate:
     ) -> None:
         self._tokens = tokens
         self._sessions = sessions
+        self._keys = keys
         self._policy = policy
         self._clock = clock
         self._report = report
         self._registration_open = registration_open
 
     async def caller(self, credential: Credential | None, client: Client) -> Caller | Refused:
-        """Judge a credential. Only access tokens open this gate."""
+        """Judge a credential. Only access tokens and API keys open this gate."""
         if credential is None or credential.scheme not in {"jwt", "bearer"}:
             return Refused(why=Why.UNAUTHENTICATED)
+        if credential.value.startswith(API_KEY):
+            key = await self._keys.standing(Hidden(credential.value))
+            return await self._by_key(key, client) if key else Refused(why=Why.INVALID_TOKEN)
         claims = self._tokens.read(credential.value)
         standing = claims and await self._sessions.standing(claims.session)
         if not claims or not standing or standing.uid != claims.uid:
             return Refused(why=Why.INVALID_TOKEN)
         now = self._clock.now()
-        demand = self._policy.demand(standing.roles, mfa=standing.mfa, met_at=standing.met_at, now=now)
-        if standing.met_at is None and demand in {Demand.LATER, Demand.NOW}:
-            await self._sessions.meet(claims.uid, client)
+        demand = await self._demand(standing, client, now)
         recent = now // SECOND - claims.auth_time <= FRESH_SECONDS
         strongest = _is_strongest(claims, standing)
         newcomer = recent and claims.acr == "aal0" and await self._sessions.is_bare(claims.uid)
@@ -113,17 +143,56 @@ class Gate:
             demand=demand,
             client=client,
             login_client=standing.client_digest,
+            amr=claims.amr,
+            auth_time=claims.auth_time,
         )
 
-    async def reach(self, who: Who, caller: Caller | None, target: str, *, unenrolled: bool) -> Refused | None:
-        """Judge whether a caller reaches a route about `target`: first 404 of what is hidden, then 403."""
+    async def _demand(self, standing: Standing | KeyStanding, client: Client, now: int) -> Demand:
+        """Judge what the rule about second factors asks of a user now, and note when it first meets them."""
+        demand = self._policy.demand(standing.roles, mfa=standing.mfa, met_at=standing.met_at, now=now)
+        if standing.met_at is None and demand in {Demand.LATER, Demand.NOW}:
+            await self._sessions.meet(standing.uid, client)
+        return demand
+
+    async def _by_key(self, key: KeyStanding, client: Client) -> Caller:
+        """Return the caller of a key: never fresh, never trusted, whoever made it."""
+        # What was the strongest level when it was made may not be that any more.
+        strongest = not key.mfa or "mfa" in key.maker_amr
+        return Caller(
+            uid=key.uid,
+            name=key.name,
+            session="",
+            roles=key.roles,
+            mfa=key.mfa,
+            fresh=False,
+            newcomer=False,
+            trusted=False,
+            demand=await self._demand(key, client, self._clock.now()),
+            client=client,
+            login_client=None,
+            amr=("swk",),
+            scopes=key.scopes,
+            overlooks=key.by_trusted and strongest and self._policy.trusts(key.roles),
+        )
+
+    async def reach(
+        self, who: Who, caller: Caller | None, target: str, *, unenrolled: bool, scope: Scope | None = None
+    ) -> Refused | None:
+        """Judge whether a caller reaches a route about `target`: first 404 of what is hidden, then 403.
+
+        `scope` is what opens the route to an API key.
+        """
         if who is Who.VISITOR and not self._registration_open and not (caller and caller.trusted):
             return Refused(why=Why.FORBIDDEN if caller else Why.UNAUTHENTICATED, detail="Registration is closed.")
         if caller is None:
             return None
-        if who is Who.TRUSTED and not caller.trusted:
-            return Refused(why=Why.FORBIDDEN)
         own = target == caller.uid
+        if target and not own and _is_hidden(who, caller):
+            return Refused(why=Why.NOT_FOUND)
+        if caller.scopes is not None and not opens(caller.scopes, scope, own=own):
+            return Refused(why=Why.FORBIDDEN, detail="The scopes of this API key do not open this route.")
+        if who is Who.TRUSTED and not caller.reads_all:
+            return Refused(why=Why.FORBIDDEN)
         if target and not own and (refused := await self._reach_other(who, caller, target)):
             return refused
         leads_there = unenrolled and (own or not target)
@@ -134,9 +203,6 @@ class Gate:
         return None
 
     async def _reach_other(self, who: Who, caller: Caller, target: str) -> Refused | None:
-        hidden = who in {Who.OWNER, Who.OWNER_OR_DESK, Who.OWNER_OR_TRUSTED}
-        if hidden and not caller.trusted:
-            return Refused(why=Why.NOT_FOUND)
         roles = await self._sessions.roles_of(target)
         if roles is None:
             return Refused(why=Why.NOT_FOUND)
@@ -146,6 +212,13 @@ class Gate:
         if who is Who.OWNER or not caller.trusted or self._policy.trusts(roles):
             return Refused(why=Why.FORBIDDEN)
         return None
+
+
+def _is_hidden(who: Who, caller: Caller) -> bool:
+    """Tell whether a route about somebody else is not there for a caller."""
+    if who is Who.OWNER_OR_TRUSTED:
+        return not caller.reads_all
+    return who in {Who.OWNER, Who.OWNER_OR_DESK} and not caller.trusted
 
 
 def demand_fresh(wanted: Fresh, caller: Caller | None, target: str) -> Refused | None:

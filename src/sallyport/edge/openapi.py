@@ -16,7 +16,7 @@ _SECURITY: Final = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "The scheme `jwt` is read too.",
+        "description": "An access token, or an API key. The scheme `jwt` is read too.",
     },
     "challenge": {"type": "http", "scheme": "bearer", "description": "The challenge of `/auth/password`."},
 }
@@ -56,7 +56,7 @@ def refusals(route: Endpoint[Any]) -> frozenset[Why]:
         found |= {Why.UNAUTHENTICATED}
     if "{id}" in route.path or route.who is Who.LOCAL:
         found |= {Why.NOT_FOUND}
-    if route.who in {Who.TRUSTED, Who.OWNER, Who.OWNER_OR_DESK, Who.OWNER_OR_DESK_OPEN}:
+    if route.who not in _OPEN:
         found |= {Why.FORBIDDEN}
     if route.fresh is not Fresh.NO:
         found |= {Why.STEP_UP_REQUIRED}
@@ -68,7 +68,7 @@ def refusals(route: Endpoint[Any]) -> frozenset[Why]:
 def _operation(route: Endpoint[Any], schema_of: dict[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
-        "description": f"Who may call: {route.who.value}. Fresh proof: {route.fresh.value}.",
+        "description": _described(route),
         "operationId": f"{route.method.lower()}{_camel(route.path)}",
         "parameters": [*_path_parameters(route.path), *_query_parameters(route), *_header_parameters(route)],
         "responses": {
@@ -81,6 +81,13 @@ def _operation(route: Endpoint[Any], schema_of: dict[str, Any]) -> dict[str, Any
         content = {"application/json": {"schema": schema_of[_key(route.body)]}}
         operation["requestBody"] = {"required": _needs_body(route.body), "content": content}
     return operation
+
+
+def _described(route: Endpoint[Any]) -> str:
+    who = f"Who may call: {route.who.value}. Fresh proof: {route.fresh.value}."
+    if route.who in _OPEN:
+        return who
+    return f"{who} API keys: {f'with the scope `{route.scope}`' if route.scope else 'never'}."
 
 
 def _security(route: Endpoint[Any]) -> list[dict[str, Any]]:

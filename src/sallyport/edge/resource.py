@@ -56,8 +56,8 @@ class Resource:
         target = params.get("id", "")
         if caller and target == "me":
             target = caller.uid
-        unenrolled = endpoint.while_unenrolled
-        if refused := await self._gate.reach(endpoint.who, caller, target, unenrolled=unenrolled):
+        unenrolled, opens = endpoint.while_unenrolled, endpoint.scope
+        if refused := await self._gate.reach(endpoint.who, caller, target, unenrolled=unenrolled, scope=opens):
             return refused
         read = await _read(body, scope, receive)
         if isinstance(read, Refused):

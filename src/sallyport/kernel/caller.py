@@ -36,6 +36,19 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     client: Client
     login_client: bytes | None
     """Digest of the client token that the session was opened with."""
+    amr: tuple[str, ...] = ()
+    """How they proved themselves. RFC 8176"""
+    auth_time: int = 0
+    """When, in seconds since the epoch."""
+    scopes: frozenset[str] | None = None
+    """All that an API key is good for; None for a person, who is bound by none."""
+    overlooks: bool = False
+    """A key that one with a trusted role has made: it reads what they read, and is never `trusted` to write."""
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether they may read what a trusted role reads."""
+        return self.trusted or self.overlooks
 
     @property
     def must_enroll(self) -> bool:

@@ -13,6 +13,7 @@ Digest = NewType("Digest", bytes)
 REFRESH: Final = "spr_"
 CHALLENGE: Final = "spc_"
 CLIENT: Final = "spd_"
+API_KEY: Final = "spk_"
 
 _BYTES: Final = 32
 _PREFIX: Final = 4

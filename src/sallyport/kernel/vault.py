@@ -214,6 +214,10 @@ class Vault:
         key = self._pepper.key(key_id).reveal()
         return hmac.digest(key, purpose.encode() + b"\x1f" + value, "sha256")
 
+    def every_peppered(self, purpose: str, value: bytes) -> dict[str, bytes]:
+        """Return the digest of a value under each pepper key, by its id: under whichever it was kept, it is found."""
+        return {key_id: self.peppered(key_id, purpose, value) for key_id in self._pepper.ids}
+
 
 def _cipher(key: Hidden[bytes], salt: bytes) -> AESGCM:
     return AESGCM(HKDF(SHA256(), 32, salt, b"sallyport seal").derive(key.reveal()))

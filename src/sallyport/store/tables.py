@@ -153,6 +153,28 @@ backup_codes = Table(
     _moment("spent_at", known=False),
 )
 
+# Good by itself, so its digest is all that finds it. No unique constraint: 256 random bits are unique.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _owner(key=True),
+    _uid(key=True),
+    Column("key_digest", LargeBinary, nullable=False, index=True),
+    Column("pepper_id", Text, nullable=False, index=True),
+    # Its first characters, by which its owner knows it.
+    Column("prefix", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    _moment("expires_at", known=False),
+    # Since a password was reset: until its owner puts it back.
+    _moment("suspended_at", known=False),
+    # Who made it, how and when (in seconds) they had proved themselves, and whether as a holder of a trusted role.
+    _uid("maker_id"),
+    Column("maker_amr", Text, nullable=False),
+    Column("maker_auth_time", BigInteger, nullable=False),
+    Column("by_trusted", Integer, nullable=False),
+    *_resource(),
+)
+
 sessions = Table(
     "sessions",
     metadata,

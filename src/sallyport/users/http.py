@@ -14,6 +14,7 @@ from sallyport.edge.paging import QUERY, page
 from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import rfc3339
 from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.scopes import Scope
 from sallyport.kernel.text import printable
 from sallyport.users.flow import Change, ChangeUser, DeleteUser, ReadUsers
 from sallyport.users.rules import User, parse_email, parse_name
@@ -103,7 +104,7 @@ def view(user: User) -> UserBody:
 
 def view_for(caller: Caller, user: User) -> UserBody:
     """Render a user as this caller may see it."""
-    if caller.trusted or caller.uid == user.uid:
+    if caller.reads_all or caller.uid == user.uid:
         return view(user)
     return UserBody(uid=user.uid, name=user.name)
 
@@ -209,6 +210,7 @@ class Users:
                 answers={200: list[UserBody]},
                 refusals=(Why.INVALID_REQUEST,),
                 query=QUERY,
+                scope=Scope.USERS_READ,
             ),
             Endpoint(
                 method="GET",
@@ -218,6 +220,7 @@ class Users:
                 body=Nothing,
                 handle=self.count,
                 answers={200: Count},
+                scope=Scope.USERS_READ,
             ),
             Endpoint(
                 method="GET",
@@ -229,6 +232,7 @@ class Users:
                 answers={200: UserBody},
                 refusals=(Why.NOT_FOUND,),
                 while_unenrolled=True,
+                scope=Scope.USERS_READ,
             ),
             Endpoint(
                 method="PUT",

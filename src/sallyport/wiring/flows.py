@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sallyport.audit.flow.read import ReadAudit
+from sallyport.authenticators.api_keys.flow import CreateApiKey
 from sallyport.authenticators.backup_codes.flow import DrawCodes, RegenerateCodes
 from sallyport.authenticators.flow import DescribeAuthenticator, ReadAuthenticators, RemoveAuthenticator
 from sallyport.authenticators.password.flow import ChangePassword, SetPassword
@@ -147,6 +148,20 @@ class Flows:
             journal=service.journal,
             clock=service.clock,
             ids=service.ids,
+        )
+
+    @cached_property
+    def create_api_key(self) -> CreateApiKey:
+        """Makes an API key."""
+        service = self._service
+        return CreateApiKey(
+            work=service.work,
+            vault=service.vault,
+            sessions=service.keeper,
+            journal=service.journal,
+            clock=service.clock,
+            ids=service.ids,
+            randomness=service.randomness,
         )
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from sallyport.authenticators.creation import Create
 from sallyport.authenticators.http import SecretRoutes
 from sallyport.login.http import LoginRoutes
 from sallyport.sessions.http import SessionRoutes
@@ -31,16 +32,20 @@ def users(service: "Service") -> Users:
 def secrets(service: "Service") -> SecretRoutes:
     """Return the routes of a user's authenticators."""
     flows = service.flows
+    create = Create(
+        set_password=flows.set_password,
+        begin_enrollment=flows.begin_enrollment,
+        draw_qr=flows.draw_qr,
+        regenerate=flows.regenerate,
+        create_api_key=flows.create_api_key,
+    )
     return SecretRoutes(
+        create=create,
         read=flows.read_authenticators,
         describe=flows.describe,
         remove=flows.remove,
-        set_password=flows.set_password,
         change_password=flows.change_password,
-        begin_enrollment=flows.begin_enrollment,
         enroll=flows.enroll,
-        draw_qr=flows.draw_qr,
-        regenerate=flows.regenerate,
     )
 
 

@@ -16,6 +16,7 @@ from sallyport.audit.flow.seal import SealAudit
 from sallyport.audit.http import AuditRoutes
 from sallyport.audit.keys import AuditKeys
 from sallyport.authenticators import catalog
+from sallyport.authenticators.api_keys.flow import ReadApiKey, SuspendApiKeys
 from sallyport.authenticators.password.flow import PasswordPolicy
 from sallyport.authenticators.password.hashing import Cost, Hashing
 from sallyport.authenticators.totp.flow import SwitchOff
@@ -102,6 +103,7 @@ class Service:
         self.throttle = self._throttle()
         self.keeper = self._keeper()
         self.gate = self._gate()
+        self.suspend_api_keys = SuspendApiKeys(journal=self.journal, clock=machine.clock)
         self.passwords = PasswordPolicy(shortest=settings.password_min_length, common=_common_passwords())
         self.flows = Flows(self)
         self.sweeps = (
@@ -173,6 +175,7 @@ class Service:
         return Gate(
             tokens=self.mint,
             sessions=SessionReader(self.work, self.keeper, catalog.has_secret),
+            keys=ReadApiKey(work=self.work, vault=self.vault, clock=self.clock),
             policy=self.settings.policy,
             clock=self.clock,
             report=self.meters.reported.count,

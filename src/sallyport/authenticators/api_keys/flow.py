@@ -1,0 +1,139 @@
+"""Making, reading and suspending API keys."""
+
+from contextlib import suppress
+from typing import Final
+
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Entry, Event, Factor
+from sallyport.authenticators.api_keys import store
+from sallyport.authenticators.api_keys.rules import MOST_KEYS, RANDOM_BYTES, Wish, is_key, key_of, prefix_of
+from sallyport.authenticators.ports import Sessions
+from sallyport.authenticators.rules import Authenticator
+from sallyport.edge.gate import KeyStanding
+from sallyport.kernel.caller import Caller, Client
+from sallyport.kernel.clock import MINUTE, Clock
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.ids import Ids, Randomness
+from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.vault import Vault
+from sallyport.store.work import Rows, StorageUnavailableError, Work
+
+COARSE: Final = MINUTE
+"""How old `lastUsed` may be: the first use of a key in a minute writes it, the others read and write nothing."""
+_PURPOSE: Final = "api key"
+
+
+class CreateApiKey:
+    """Makes an API key for its owner."""
+
+    def __init__(
+        self,
+        *,
+        work: Work,
+        vault: Vault,
+        sessions: Sessions,
+        journal: Journal,
+        clock: Clock,
+        ids: Ids,
+        randomness: Randomness,
+    ) -> None:
+        self._work = work
+        self._vault = vault
+        self._sessions = sessions
+        self._journal = journal
+        self._clock = clock
+        self._ids = ids
+        self._randomness = randomness
+
+    async def __call__(self, caller: Caller, wish: Wish) -> tuple[Authenticator, Hidden[str]] | Refused:
+        """Return what may be told of the key, and the key, which is shown this once."""
+        key, pepper_id = key_of(self._randomness(RANDOM_BYTES)), self._vault.pepper_id
+        kept = store.Kept(
+            user=caller.uid,
+            uid=self._ids.new(),
+            digest=self._vault.peppered(pepper_id, _PURPOSE, key.reveal().encode()),
+            pepper_id=pepper_id,
+            prefix=prefix_of(key.reveal()),
+        )
+        told = await self._work(lambda rows: self._record(rows, caller, kept, wish))
+        return told if isinstance(told, Refused) else (told, key)
+
+    def _record(self, rows: Rows, caller: Caller, kept: store.Kept, wish: Wish) -> Authenticator | Refused:
+        if refused := self._sessions.refused(rows, caller):
+            return refused
+        # It remembers how its maker had proved themselves: a newcomer has proved nothing yet.
+        if not caller.fresh:
+            return Refused(why=Why.PASSWORD_REQUIRED)
+        if store.count(rows, caller.uid) >= MOST_KEYS:
+            return Refused(why=Why.LIMIT_REACHED)
+        now = self._clock.now()
+        if wish.expires_at is not None and wish.expires_at <= now:
+            return Refused(why=Why.INVALID_REQUEST, pointer="/expires", detail="That moment is over.")
+        maker = store.Maker(uid=caller.uid, amr=caller.amr, auth_time=caller.auth_time, trusted=caller.trusted)
+        store.insert(rows, kept, wish, maker, now)
+        self._journal.did(rows, caller, Event.SECRET_CREATED, factor=Factor.API_KEY, detail=kept.uid)
+        return next(told for told in store.of_user(rows, caller.uid, now) if told.uid == kept.uid)
+
+
+class ReadApiKey:
+    """Answers the gate: which key is good, and what for. One read; no hash, because 256 random bits need none."""
+
+    def __init__(self, *, work: Work, vault: Vault, clock: Clock) -> None:
+        self._work = work
+        self._vault = vault
+        self._clock = clock
+        self._writing: set[str] = set()
+
+    async def standing(self, key: Hidden[str]) -> KeyStanding | None:
+        """Return the standing of a key that is neither expired nor suspended, of a user not disabled, else None."""
+        if not is_key(key.reveal()):
+            return None
+        digests = self._vault.every_peppered(_PURPOSE, key.reveal().encode())
+        found = await self._work.read(lambda rows: store.found_in(store.find(rows, digests)))
+        now = self._clock.now()
+        if found is None or not found.is_good(now):
+            return None
+        await self._note_use(found, digests, now)
+        return KeyStanding(
+            uid=found.user,
+            name=found.name,
+            roles=found.roles,
+            mfa=found.mfa,
+            met_at=found.met_at,
+            scopes=frozenset(found.scopes),
+            maker_amr=found.maker_amr,
+            by_trusted=found.by_trusted,
+        )
+
+    async def _note_use(self, found: store.Found, digests: dict[str, bytes], now: int) -> None:
+        is_noted = found.last_used_at is not None and 0 <= now - found.last_used_at < COARSE
+        if is_noted or found.uid in self._writing:
+            return
+        pepper_id = self._vault.pepper_id
+        self._writing.add(found.uid)
+        try:
+            # Who only reads is served where nothing can be written.
+            with suppress(StorageUnavailableError):
+                await self._work(lambda rows: store.used(rows, found, pepper_id, digests[pepper_id], now))
+        finally:
+            self._writing.discard(found.uid)
+
+
+class SuspendApiKeys:
+    """Suspends every key of a user, in the unit of work of whoever resets a password: what `recovery` asks for.
+
+    The owner puts them back, each by itself and with a fresh proof: `PUT /users/{id}/secrets/{sid}` with
+    `{"version": …, "suspended": false}`.
+    """
+
+    def __init__(self, *, journal: Journal, clock: Clock) -> None:
+        self._journal = journal
+        self._clock = clock
+
+    def __call__(self, rows: Rows, user: str, client: Client | None) -> int:
+        """Suspend; returns how many keys were good until now. The unit has the user to itself."""
+        suspended = store.suspend_all(rows, user, self._clock.now())
+        if suspended:
+            entry = Entry(event=Event.SECRET_SUSPENDED, factor=Factor.API_KEY, user=user, detail=f"{suspended} keys")
+            self._journal.note(rows, entry, client)
+        return suspended
