@@ -109,6 +109,9 @@ async def walk_of_reading(walk: Walk, alice: Person) -> None:
         await walk.step(f"GET {path}", by=alice)
     await walk.step("PUT /users/{id}", {"version": 0, "firstName": "Alice"}, by=alice)
     await walk.step("GET /users/{id}/audit", by=alice)
+    await walk.world.password("alice", PASSWORD)
+    (login,) = (await walk.step("GET /users/{id}/logins", by=alice)).json()
+    await walk.step("GET /users/{id}/logins/{sid}/explain", by=alice, sid=login["uid"])
     await walk.step("GET /audit", by=await walk.world.admin())
 
 

@@ -42,7 +42,9 @@ async def test_a_login_with_a_password_names_its_session(world: World) -> None:
     )
     alice.hold(answer.json())
     session = await session_of(alice)
-    assert await pen.written() == [("login.password", "success", "password", alice.uid, alice.uid, session, None)]
+    assert await pen.written() == [
+        ("login.password", "success", "password", alice.uid, alice.uid, session, "client=stranger")
+    ]
     (newest,) = (await alice.call("GET", "/users/me/audit?limit=1")).json()
     assert (newest["requestId"], newest["ip"], newest["sessionId"]) == ("seen-1", "127.0.0.1", session)
 
@@ -79,7 +81,7 @@ async def test_wrong_passwords_are_failures_of_whoever_was_named(world: World) -
     for name in ("alice", "nobody", "bare", "gone"):
         refused(await world.password(name, "wrong"), 401, "invalid_credentials")
     assert set(await pen.written()) == {
-        ("login.password", "failure", "password", alice.uid, None, None, None),
+        ("login.password", "failure", "password", alice.uid, None, None, "client=stranger"),
         ("login.password", "failure", "password", None, None, None, "no such user"),
         ("login.password", "failure", "password", bare.uid, None, None, "no password"),
         ("login.password", "failure", "password", gone.uid, None, None, "disabled"),

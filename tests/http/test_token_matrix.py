@@ -48,6 +48,8 @@ HIDDEN: set[Route] = {
     ("DELETE", "/users/{id}/secrets/{sid}"),
     ("PUT", "/users/{id}/secrets/{sid}/enroll"),
     ("GET", "/users/{id}/audit"),
+    ("GET", "/users/{id}/logins"),
+    ("GET", "/users/{id}/logins/{sid}/explain"),
     ("GET", "/users/{id}/sessions"),
     ("DELETE", "/users/{id}/sessions"),
     ("DELETE", "/users/{id}/sessions/{sid}"),
@@ -97,6 +99,7 @@ class Cast:
     session: str
     other_session: str
     secrets: dict[str, str]
+    login: str
 
     def as_bearer(self) -> dict[str, str]:
         """Return every value that is no access token, and the access tokens that are no good."""
@@ -159,6 +162,7 @@ async def cast(world: World) -> Cast:
         next(one["uid"] for one in found if one["current"]),
         next(one["uid"] for one in found if not one["current"]),
         secrets | {"pending": pending},
+        (await victim.call("GET", "/users/me/logins")).json()[0]["uid"],
     )
 
 
@@ -175,6 +179,7 @@ def requested(people: Cast, route: Route) -> tuple[str, Any]:
     secret = {"PUT": "password", "GET": "password", "DELETE": "pending"}
     sid = people.other_session if "/sessions" in path else people.secrets[secret.get(method, "password")]
     sid = people.secrets["pending"] if path.endswith("/enroll") else sid
+    sid = people.login if path.endswith("/explain") else sid
     bodies: dict[Route, Any] = {
         ("POST", "/users"): {"name": f"new{uuid4().hex}"},
         ("POST", "/auth/password"): {},
@@ -407,6 +412,8 @@ MATRIX: dict[Route, Row] = {
     ("PUT", "/users/{id}/secrets/{sid}/enroll"): (200, 404, 403, 403, 404, 403),
     ("DELETE", "/users/{id}/secrets/{sid}"): (204, 404, 204, 401, 404, 403),
     ("GET", "/users/{id}/audit"): (200, 404, 200, 200, 404, 200),
+    ("GET", "/users/{id}/logins"): (200, 404, 200, 200, 404, 200),
+    ("GET", "/users/{id}/logins/{sid}/explain"): (200, 404, 200, 200, 404, 200),
     ("GET", "/users/{id}/sessions"): (200, 404, 200, 200, 404, 403),
     ("DELETE", "/users/{id}/sessions"): (204, 404, 204, 401, 404, 403),
     ("DELETE", "/users/{id}/sessions/{sid}"): (204, 404, 204, 401, 404, 403),
@@ -431,6 +438,7 @@ class Office:
         return {
             "password": next(one["uid"] for one in secrets if one["type"] == "password"),
             "session": next(one["uid"] for one in sessions if not one["current"]),
+            "login": (await self.target.call("GET", "/users/me/logins")).json()[0]["uid"],
         }
 
 
@@ -474,6 +482,7 @@ async def test_who_may_do_what_to_whom(world: World, route: Route, column: str) 
     assert scene.pending.phone
     sid = ids["session"] if "/sessions" in path else ids["password"]
     sid = scene.pending_uid if path.endswith("/enroll") else sid
+    sid = ids["login"] if path.endswith("/explain") else sid
     bodies: dict[Route, Any] = {
         ("PUT", "/users/{id}"): {"version": 0, "firstName": "Tar"},
         ("POST", "/users/{id}/secrets"): {"type": "mfa"},

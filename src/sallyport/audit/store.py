@@ -42,6 +42,11 @@ NEWEST_OF_USER = Sql(_NEWEST + " AND user_id = :user" + _PAGE)
 NEWEST_OF_EVENT = Sql(_NEWEST + " AND event = :event" + _PAGE)
 # The event stands in an expression, so that no plan walks it: of a user there are fewer rows.
 NEWEST_OF_USER_AND_EVENT = Sql(_NEWEST + " AND user_id = :user AND event || '' = :event" + _PAGE)
+_LOGINS: Final = "event || '' IN ('login.password', 'login.code', 'login.elevate')"
+NEWEST_LOGINS = Sql(
+    f"SELECT {_FIELDS} FROM audit_log WHERE id < :before AND user_id = :user AND {_LOGINS}{_PAGE}"  # noqa: S608  # as above
+)
+LOGIN = Sql(f"SELECT {_FIELDS} FROM audit_log WHERE id = :uid AND user_id = :user AND {_LOGINS}")  # noqa: S608  # as above
 _NEWEST_BY: Final = {
     (False, False): NEWEST,
     (True, False): NEWEST_OF_USER,
@@ -131,6 +136,17 @@ def newest(
     sql = _NEWEST_BY[user is not None, event is not None]
     found = rows.all(sql, user=user, event=event, since=since, oldest=oldest, before=before, limit=limit, skip=skip)
     return [_record(row) for row in found]
+
+
+def logins(rows: Rows, user: str, before: str, limit: int, skip: int) -> list[Record]:
+    """Return a page of the steps of a user's logins, newest first."""
+    return [_record(row) for row in rows.all(NEWEST_LOGINS, user=user, before=before, limit=limit, skip=skip)]
+
+
+def login(rows: Rows, user: str, uid: str) -> Record | None:
+    """Return one step of a user's logins."""
+    row = rows.one(LOGIN, user=user, uid=uid)
+    return _record(row) if row else None
 
 
 def _record(row: Row) -> Record:

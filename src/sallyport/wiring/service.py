@@ -15,6 +15,7 @@ from sallyport.audit.flow.journal import Journal
 from sallyport.audit.flow.seal import SealAudit
 from sallyport.audit.http import AuditRoutes
 from sallyport.audit.keys import AuditKeys
+from sallyport.audit.logins import LoginsRoutes
 from sallyport.authenticators import catalog
 from sallyport.authenticators.api_keys.flow import ReadApiKey, SuspendApiKeys
 from sallyport.authenticators.password.flow import PasswordPolicy
@@ -124,6 +125,7 @@ class Service:
             *routes.sessions(self).endpoints(),
             *metrics.endpoints(),
             *AuditRoutes(self.flows.read_audit).endpoints(),
+            *LoginsRoutes(self.flows.read_audit).endpoints(),
         ]
         operation = OperationRoutes(
             ready=Readiness(self.work), others=declared, version=__version__, server=self.settings.public_url

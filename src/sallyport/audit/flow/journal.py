@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from sallyport.audit import store
+from sallyport.audit.decision import Decision, written
 from sallyport.audit.keys import AuditKeys
 from sallyport.audit.rules import ATTEMPTS, IP, ROW, Entry, Event, Factor, Outcome, Record, bound_ip, canonical
 from sallyport.kernel.caller import Caller, Client
@@ -79,7 +80,8 @@ class Journal:
         if refused.why is not Why.THROTTLED:
             self.note(rows, replace(attempt, outcome=Outcome.FAILURE), client)
         elif refused.reason != TOLD:
-            self.note(rows, replace(attempt, outcome=Outcome.THROTTLED), client)
+            told = written(Decision(wait=refused.retry_after))
+            self.note(rows, replace(attempt, outcome=Outcome.THROTTLED, detail=told), client)
         return refused
 
     def forget(self, rows: Rows, user: str) -> None:

@@ -10,6 +10,8 @@ from sallyport.audit.rules import Event, Record, oldest_uid
 from sallyport.store.work import Work
 
 _AT_ONCE: Final = 500
+_BEHIND_ALL: Final = "g"
+"""Sorts behind every uid."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,11 +42,19 @@ class ReadAudit:
                 event=wanted.event,
                 since=wanted.since,
                 oldest=oldest_uid(wanted.since),
-                before=wanted.after or "g",  # behind every uid
+                before=wanted.after or _BEHIND_ALL,
                 limit=wanted.limit,
                 skip=wanted.skip,
             )
         )
+
+    async def logins(self, user: str, *, after: str | None, limit: int, skip: int) -> list[Record]:
+        """Return the steps of a user's logins, newest first."""
+        return await self._work.read(lambda rows: store.logins(rows, user, after or _BEHIND_ALL, limit, skip))
+
+    async def login(self, user: str, uid: str) -> Record | None:
+        """Return one step of a user's logins, or None where it is none of theirs."""
+        return await self._work.read(lambda rows: store.login(rows, user, uid))
 
     async def all(self, since: int) -> AsyncIterator[Record]:
         """Yield every row made at a moment or later, oldest first, some hundred in memory at a time."""

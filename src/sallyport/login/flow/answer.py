@@ -3,7 +3,9 @@
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
+from sallyport.audit.decision import CHANGED, by_client
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.codes import Code
@@ -84,7 +86,7 @@ class AnswerChallenge:
             store.give_try_back(rows, challenge)
             return self._journal.refused(rows, attempt, client, tried)
         seat.demand(known=tried.known)
-        return _Seen(held=held(), tried=tried, attempt=attempt)
+        return _Seen(held=held(), tried=tried, attempt=_told(attempt, tried))
 
     def _record(self, rows: Rows, challenge: Digest, good: GoodCode, seen: _Seen, client: Client) -> Tokens | Refused:
         now = self._clock.now()
@@ -94,7 +96,7 @@ class AnswerChallenge:
         # Whoever ends challenges (a new password, a disabled user, a faster answer) ends this login too, and then the
         # code is not spent in vain.
         if not held.count():
-            return self._journal.refused(rows, seen.attempt, client, _CLOSED)
+            return self._journal.refused(rows, _told(seen.attempt, seen.tried, CHANGED), client, _CLOSED)
         is_claimed, owner = self._judge.claim(rows, good, now), self._keeper.owner(rows, good.user)
         if not is_claimed():
             return self._journal.refused(rows, seen.attempt, client, WRONG_CODE)
@@ -102,3 +104,7 @@ class AnswerChallenge:
         succeed()
         opening = Opening(user=good.user, proven=PASSWORD_AND_CODE, entry=seen.attempt, known_as=remember())
         return self._keeper.open(rows, opening, client, owner)
+
+
+def _told(attempt: Entry, tried: Try, why: str | None = None) -> Entry:
+    return replace(attempt, detail=by_client(known=tried.known, why=why))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sallyport.audit.decision import ALONE, CHANGED, by_client
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.codes import parse_backup_code
@@ -94,7 +95,7 @@ class BeginLogin:
             async with self._throttle.judging(self._work, seen.tried):
                 checked = await self._hashing.check(seat, password, held)
         if seen.candidate is None:
-            return await self._wrong(None, client)
+            return await self._wrong(None, seen.tried, client)
         if not checked.right or held is None:
             return await self._with_backup_code(seen.candidate, password, seen.tried, client)
         proven = _Proven(candidate=seen.candidate, held=held, rehashed=checked.rehashed, tried=seen.tried)
@@ -106,7 +107,7 @@ class BeginLogin:
         claimed = f"{identifier.by.value}:{identifier.key}"
         tried = self._throttle.password(rows, claimed, candidate.user if candidate else None, client)
         if isinstance(tried, Refused):
-            return self._journal.refused(rows, _attempt(candidate), client, tried)
+            return self._journal.refused(rows, _attempt(candidate, None), client, tried)
         seat.demand(known=tried.known)
         return _Seen(candidate=candidate, tried=tried)
 
@@ -117,12 +118,13 @@ class BeginLogin:
         remember = self._clients.remembering(rows, seen.user, PASSWORD, client)
         still = passwords.Seen(user=seen.user, uid=proven.held.uid, generation=seen.generation, mfa=seen.mfa)
         if not passwords.use(rows, still, proven.rehashed, now):
-            return self._journal.refused(rows, _attempt(seen), client, WRONG)
+            return self._journal.refused(rows, _attempt(seen, proven.tried, CHANGED), client, WRONG)
         succeed()
+        attempt = _attempt(seen, proven.tried)
         if not seen.mfa:
-            opening = Opening(user=seen.user, proven=PASSWORD, entry=_attempt(seen), known_as=remember())
+            opening = Opening(user=seen.user, proven=PASSWORD, entry=attempt, known_as=remember())
             return self._keeper.open(rows, opening, client, owner)
-        self._journal.note(rows, _attempt(seen), client)
+        self._journal.note(rows, attempt, client)
         token = new_token(CHALLENGE, self._randomness)
         store.add_challenge(rows, digest_of(token), seen.user, now)
         return Challenged(token=token, user=seen.user, expires_in=CHALLENGE_LIFETIME // SECOND)
@@ -133,8 +135,9 @@ class BeginLogin:
         """Let a backup code stand for the password, where the operator has switched on what the original did."""
         code = parse_backup_code(typed.reveal()) if self._backup_code_login and seen.mfa else None
         if code is None or seen.disabled:
-            return await self._wrong(seen, client)
-        attempt = Entry(event=Event.LOGIN_CODE, factor=Factor.BACKUP_CODE, user=seen.user)
+            return await self._wrong(seen, first, client)
+        told = by_client(known=first.known, why=ALONE)
+        attempt = Entry(event=Event.LOGIN_CODE, factor=Factor.BACKUP_CODE, user=seen.user, detail=told)
         with self._judge.seat(code, client) as seat:
             gathered = await self._work(lambda rows: self._gather_code(rows, attempt, seen.user, client))
             if isinstance(gathered, Refused):
@@ -164,14 +167,15 @@ class BeginLogin:
         opening = Opening(user=good.user, proven=CODE, entry=attempt)
         return self._keeper.open(rows, opening, client, self._keeper.owner(rows, good.user))
 
-    async def _wrong(self, candidate: store.Candidate | None, client: Client) -> Refused:
+    async def _wrong(self, candidate: store.Candidate | None, tried: Try, client: Client) -> Refused:
         """Write down what failed, in a unit that costs the same whether anybody is there or not."""
-        attempt = _attempt(candidate)
+        attempt = _attempt(candidate, tried)
         return await self._work(lambda rows: self._journal.refused(rows, attempt, client, WRONG))
 
 
-def _attempt(candidate: store.Candidate | None) -> Entry:
+def _attempt(candidate: store.Candidate | None, tried: Try | None, why: str | None = None) -> Entry:
     if candidate is None:
         return Entry(event=Event.LOGIN_PASSWORD, factor=Factor.PASSWORD, detail="no such user")
-    detail = "disabled" if candidate.disabled else None if candidate.password else "no password"
+    judged = by_client(known=tried.known, why=why) if tried else None
+    detail = "disabled" if candidate.disabled else judged if candidate.password else "no password"
     return Entry(event=Event.LOGIN_PASSWORD, factor=Factor.PASSWORD, user=candidate.user, detail=detail)

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from sallyport.audit.decision import Decision, together, written
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Entry, Event
 from sallyport.kernel.caller import Caller, Client
@@ -93,9 +94,11 @@ class SessionKeeper:
             client_digest=digest_of(opening.known_as) if opening.known_as else None,
         )
         store.insert(rows, session)
-        entry = replace(opening.entry, user=session.user, actor=session.user, session=session.uid)
+        known = store.owner_in(owner)
+        detail = together(opening.entry.detail, self._asked(known) if known else None)
+        entry = replace(opening.entry, user=session.user, actor=session.user, session=session.uid, detail=detail)
         self._journal.note(rows, entry, client)
-        return self._with_new_token(rows, session, owner, client, opening.known_as)
+        return self._with_new_token(rows, session, known, client, opening.known_as)
 
     def renew(self, rows: Rows, caller: Caller, proven: Proven | None) -> Tokens:
         """Give the caller's session new tokens; those before are retired. A new proof is written if there is one.
@@ -106,11 +109,11 @@ class SessionKeeper:
         if proven is not None:
             store.proven_now(rows, caller.session, proven, now)
         store.retire_tokens(rows, caller.session, now)
-        owner, session = store.owner(rows, caller.uid), store.find(rows, caller.session)
+        asked, session = store.owner(rows, caller.uid), store.find(rows, caller.session)
         if session is None:
             message = "a session is renewed only where it stands"
             raise LookupError(message)
-        return self._with_new_token(rows, session, owner, caller.client)
+        return self._with_new_token(rows, session, store.owner_in(asked), caller.client)
 
     def refused(self, rows: Rows, caller: Caller, *others: str) -> Refused | None:
         """Judge inside this unit whether the caller is still who the gate saw; None where that is so.
@@ -176,17 +179,30 @@ class SessionKeeper:
         """Tell whether a session has not ended by itself."""
         return self._clock.now() < ends_at(session, self._lifetimes.of(roles))
 
+    def _asked(self, owner: store.Owner) -> str | None:
+        """Write what the rule about second factors asked of one who logs in; None where it asked nothing."""
+        policy, now = self._lifetimes.policy, self._clock.now()
+        demand = policy.demand(owner.roles, mfa=owner.mfa, met_at=owner.met_at, now=now)
+        if demand is Demand.NOTHING:
+            return None
+        by = rfc3339(policy.enroll_by(owner.met_at, now)) if demand is Demand.LATER else None
+        return written(Decision(demand=demand.value, rule=policy.names(owner.roles), by=by))
+
     def _enroll_by(self, owner: store.Owner) -> int | None:
         policy, now = self._lifetimes.policy, self._clock.now()
         demand = policy.demand(owner.roles, mfa=owner.mfa, met_at=owner.met_at, now=now)
         return policy.enroll_by(owner.met_at, now) if demand is Demand.LATER else None
 
     def _with_new_token(
-        self, rows: Rows, session: Session, found: Soon, client: Client, known_as: Hidden[str] | None = None
+        self,
+        rows: Rows,
+        session: Session,
+        owner: store.Owner | None,
+        client: Client,
+        known_as: Hidden[str] | None = None,
     ) -> Tokens:
         refresh = new_token(REFRESH, self._randomness)
         store.add_token(rows, digest_of(refresh), session.uid, self._clock.now())
-        owner = store.owner_in(found)
         if owner is None:
             message = "a session is opened only for a user who is there and not disabled"
             raise LookupError(message)

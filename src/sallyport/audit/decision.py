@@ -1,0 +1,140 @@
+"""What decided a login, as it stands in the `detail` of its audit row, and in words. Values come in, values go out.
+
+The row is written at every login anyway, so nothing is asked or written for this. It holds what the answer of a login
+never told: who reads it is the owner, or a trusted role.
+"""
+
+from typing import Final
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from sallyport.audit.rules import Event, Factor, Outcome, Record
+
+LOGINS: Final = (Event.LOGIN_PASSWORD, Event.LOGIN_CODE, Event.LOGIN_ELEVATE)
+
+CHANGED: Final = "changed"
+"""What was judged had changed by the time that it was to open something."""
+ALONE: Final = "alone"
+"""A backup code that was typed in place of the password."""
+
+_SAID: Final = {
+    Factor.PASSWORD: "The password",
+    Factor.TOTP: "The code of the app",
+    Factor.BACKUP_CODE: "The backup code",
+}
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What a login was decided by, beside its outcome."""
+
+    why: str | None = None
+    """What was wrong, where it was not the password or code itself."""
+    client: str | None = None
+    """`known` from an earlier login, or `stranger`."""
+    wait: int | None = None
+    """Seconds that the client was told to wait."""
+    demand: str | None = None
+    """What the rule about second factors asked: `later`, `reported`, `now`."""
+    rule: str | None = None
+    by: str | None = None
+    """The end of the grace, RFC 3339."""
+
+
+def by_client(*, known: bool, why: str | None = None) -> str:
+    """Write what is to be said of a try that was judged: by hand, because every login passes here."""
+    client = "client=known" if known else "client=stranger"
+    return f"{client} why={why}" if why else client
+
+
+def written(decision: Decision) -> str | None:
+    """Write a decision as words like `client=known`; None where there is nothing to say."""
+    said = msgspec.structs.asdict(decision)
+    return (
+        " ".join(f"{name}={quote(str(value), safe=':')}" for name, value in said.items() if value is not None) or None
+    )
+
+
+def together(*details: str | None) -> str | None:
+    """Join what two floors have to say of one login."""
+    return " ".join(detail for detail in details if detail) or None
+
+
+def read(detail: str | None) -> Decision:
+    """Read a decision back. A detail of another form is a reason in plain words."""
+    if not detail or "=" not in detail:
+        return Decision(why=detail)
+    pairs = (word.partition("=") for word in detail.split(" "))
+    found = {name: unquote(value) for name, _, value in pairs if name in Decision.__struct_fields__}
+    wait = found.pop("wait", None)
+    return Decision(**found, wait=int(wait) if wait and wait.isdigit() else None)
+
+
+def second_factor(record: Record) -> str:
+    """Tell what became of the second factor at a login: `asked`, `given`, `not asked`."""
+    if record.factor in {Factor.TOTP, Factor.BACKUP_CODE}:
+        return "given" if record.outcome == Outcome.SUCCESS else "asked"
+    is_challenge = record.event == Event.LOGIN_PASSWORD and record.outcome == Outcome.SUCCESS and not record.session
+    return "asked" if is_challenge else "not asked"
+
+
+def explained(record: Record) -> list[str]:
+    """Tell in sentences why a login went as it did."""
+    decision = read(record.detail)
+    return [_outcome(record, decision), *_second_factor(record, decision), *_client(decision), *_rule(decision)]
+
+
+def _outcome(record: Record, decision: Decision) -> str:
+    said = next((words for factor, words in _SAID.items() if factor == record.factor), f"The {record.factor}")
+    if record.outcome == Outcome.THROTTLED:
+        wait = "" if decision.wait is None else f" for {decision.wait} seconds"
+        return f"Too many tries came before this one: it was not judged, and the client was told to wait{wait}."
+    if record.outcome == Outcome.SUCCESS:
+        return f"{said} was right."
+    match decision.why:
+        case "disabled":
+            return "The account is disabled: whatever was typed could not be right."
+        case "no password":
+            return "The account has no password: whatever was typed could not be right."
+        case "changed":
+            return f"{said} was right, but the login had been used or ended, or the account had changed meanwhile."
+        case _:
+            spent = "" if record.factor == Factor.PASSWORD else ", or had been used before"
+            return f"{said} was wrong{spent}. The answer did not say so: it is the same for everything that is wrong."
+
+
+def _second_factor(record: Record, decision: Decision) -> list[str]:
+    if record.outcome != Outcome.SUCCESS:
+        return []
+    if record.event == Event.LOGIN_ELEVATE:
+        return ["It was a new proof for a session that was open already."]
+    if decision.why == ALONE:
+        return ["It stood for password and code, as the operator allows: the session has one factor."]
+    if record.factor != Factor.PASSWORD:
+        return ["It was given as the second factor that the account has."]
+    if second_factor(record) == "asked":
+        return ["The account has a second factor, so that was asked for; without it nothing was opened."]
+    return ["The account had no second factor, so none was asked for."]
+
+
+def _client(decision: Decision) -> list[str]:
+    match decision.client:
+        case "known":
+            return ["The client had logged in before, so it had tries of its own."]
+        case "stranger":
+            return ["The client was not known from an earlier login, so it shared its tries with all strangers."]
+        case _:
+            return []
+
+
+def _rule(decision: Decision) -> list[str]:
+    rule = f"The rule `{decision.rule}` demands a second factor that the account did not have"
+    match decision.demand:
+        case "later":
+            return [f"{rule}: until {decision.by} it may do without."]
+        case "now":
+            return [f"{rule}: the session could do nothing but set one up."]
+        case "reported":
+            return [f"{rule}; it only reports, so nothing was held back."]
+        case _:
+            return []
