@@ -98,6 +98,14 @@ TOKENS_GIVEN_BY = {
 }
 """Which functions ask the keeper for a session's tokens, and by which of its ways."""
 
+OPERATORS = {
+    "sallyport.kernel.caller": "makes the operator, this once",
+    "sallyport.edge.operator": "calls handlers as the operator, and has no way in for a request",
+    "sallyport.wiring.host": "opens the desk, from database and keys",
+    "sallyport.cli.accounts.on_host": "asks at the desk",
+}
+"""Which modules name the operator of the host, or the desk at which the operator is one."""
+
 _BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _KEEPERS = {"self._keeper", "self._sessions", "self"}
@@ -272,6 +280,24 @@ def givers_of_tokens() -> dict[str, set[str]]:
             if node.func.attr in {"open", "renew", "tokens"} and (ast.unparse(node.func.value) in _KEEPERS):
                 found.setdefault(name, set()).add(node.func.attr)
     return found
+
+
+def makers_of_the_operator() -> set[str]:
+    """Return the modules that name the operator, or the desk, or say of a client that it is the host."""
+    names = {"OPERATOR", "ON_HOST", "OperatorDesk", "operator_desk"}
+    found = set()
+    for module in modules():
+        for _, node in module.nodes():
+            named = isinstance(node, ast.Name) and node.id in names
+            imported = isinstance(node, ast.ImportFrom) and names & {one.name for one in node.names}
+            said = isinstance(node, ast.Call) and _makes_a_host(node)
+            if named or imported or said:
+                found.add(module.name)
+    return found
+
+
+def _makes_a_host(call: ast.Call) -> bool:
+    return ast.unparse(call.func).endswith("Client") and any(given.arg == "host" for given in call.keywords)
 
 
 def _is_table(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

@@ -9,6 +9,8 @@ ROW: Final = "audit row"
 IP: Final = "audit ip"
 CHAIN: Final = "audit chain"
 CHECKPOINT: Final = "audit checkpoint"
+BY_OPERATOR: Final = "(host)"
+"""Ends the detail of what was done at the command line of the host, where there is no actor to name."""
 
 
 @enum.unique

@@ -49,7 +49,7 @@ class Front:
             for path, found in resources.items()
             if path.count("{") == 1
         }
-        self._patterns = [(_pattern(path), found) for path, found in resources.items() if "{" in path]
+        self._patterns = [(path_pattern(path), found) for path, found in resources.items() if "{" in path]
         hsts = ((b"strict-transport-security", b"max-age=31536000"),) if https else ()
         self._always = _ALWAYS + hsts
 
@@ -110,7 +110,7 @@ class Front:
         return None
 
 
-def _pattern(path: str) -> re.Pattern[str]:
+def path_pattern(path: str) -> re.Pattern[str]:
     """Return what matches a path: a uid in canonical form, or `me`; anything else in its place is not found."""
     return re.compile(re.escape(path).replace(r"\{id\}", f"(?P<id>me|{UID})").replace(r"\{sid\}", f"(?P<sid>{UID})"))
 

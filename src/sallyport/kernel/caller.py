@@ -1,5 +1,7 @@
 """Who is calling, as the gate has judged it once for this request."""
 
+from typing import Final
+
 import msgspec
 
 from sallyport.kernel.hidden import Hidden
@@ -14,6 +16,12 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     token: Hidden[str] | None = None
     """What it shows to be known again: the client token of an earlier login, not judged yet."""
+    host: bool = False
+    """No request at all: the operator, at the command line of the host itself."""
+
+
+ON_HOST: Final = Client(ip="", user_agent="", host=True)
+"""Where a command on the host comes from. Nothing that reads a request makes a client like it: ADR 28."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,3 +67,24 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     def level(self) -> str:
         """The `acr` of this account's strongest proof."""
         return "aal2" if self.mfa else "aal1"
+
+    @property
+    def host(self) -> bool:
+        """Whether this is the operator on the host, who is no user and has no session."""
+        return self.client.host
+
+
+OPERATOR: Final = Caller(
+    uid="",
+    name="",
+    session="",
+    roles=(),
+    mfa=False,
+    fresh=True,
+    newcomer=False,
+    trusted=True,
+    demand=Demand.NOTHING,
+    client=ON_HOST,
+    login_client=None,
+)
+"""The operator on the host: whoever may read database and keys needs nobody's leave, and stands above trusted roles."""

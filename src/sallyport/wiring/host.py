@@ -7,18 +7,20 @@ from sallyport.audit.flow.journal import Journal
 from sallyport.audit.keys import AuditKeys
 from sallyport.audit.rules import Entry, Event
 from sallyport.backups.flow import Restore, RestoreInPlace
+from sallyport.edge.operator import OperatorDesk
 from sallyport.kernel.durable import set_aside
 from sallyport.kernel.ids import Ids, system_randomness
-from sallyport.kernel.keyfiles import RingPlan, read_ring, ring_path
+from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, read_ring, ring_path
 from sallyport.kernel.meters import Attempts
 from sallyport.keys import start
 from sallyport.keys.desk import KeyDesk
 from sallyport.keys.flow.rings import Sleep, Tell
 from sallyport.keys.plans import ring_plans
 from sallyport.settings import Settings
+from sallyport.store import schema
 from sallyport.store.database import SqliteFile, database_at
-from sallyport.store.work import Rows
-from sallyport.wiring.service import Machine
+from sallyport.store.work import Rows, StorageUnavailableError
+from sallyport.wiring.service import Machine, Service
 
 
 def faults_of_keys(understood: Mapping[str, Any]) -> list[str]:
@@ -53,6 +55,27 @@ def key_desk(settings: Settings, sleep: Sleep, tell: Tell, machine: Machine | No
         tell=tell,
         journal=lambda: _journal(settings, machine),
     )
+
+
+def operator_desk(settings: Settings, machine: Machine | None = None) -> OperatorDesk:
+    """Build what the operator works on accounts with, beside a service that may be running; makes nothing.
+
+    Raises `KeysRefusedError` or `StorageUnavailableError` where there is no installation, or one of another release.
+    """
+    machine = machine or Machine()
+    database, plans = database_at(settings.database_url), ring_plans(settings.signing_algorithm, machine.randomness)
+    if not schema.is_fit(found := schema.version_of(database)):
+        what = f"has the schema {found}, and this release knows {schema.HEAD}" if found else "is no database of ours"
+        raise StorageUnavailableError(f"{database.name} {what}: name the right one, or start the service once")
+    if faults := start.key_faults(database, settings.keys_dir, plans, machine.randomness):
+        raise KeysRefusedError("\n".join(faults))
+    rings = start.open_keys(database, settings.keys_dir, plans, machine.randomness, machine.clock.now())
+    service = Service(settings, database, rings, machine)
+
+    async def exists(uid: str) -> bool:
+        return await service.sessions.roles_of(uid) is not None
+
+    return OperatorDesk(service.endpoints(), exists, service.close)
 
 
 def restore(settings: Settings, machine: Machine | None = None) -> Restore:

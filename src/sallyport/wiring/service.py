@@ -103,6 +103,7 @@ class Service:
         self.clients = KnownClients(vault=self.vault, clock=machine.clock, randomness=machine.randomness)
         self.throttle = self._throttle()
         self.keeper = self._keeper()
+        self.sessions = SessionReader(self.work, self.keeper, catalog.has_secret)
         self.gate = self._gate()
         self.suspend_api_keys = SuspendApiKeys(journal=self.journal, clock=machine.clock)
         self.passwords = PasswordPolicy(shortest=settings.password_min_length, common=_common_passwords())
@@ -176,7 +177,7 @@ class Service:
     def _gate(self) -> Gate:
         return Gate(
             tokens=self.mint,
-            sessions=SessionReader(self.work, self.keeper, catalog.has_secret),
+            sessions=self.sessions,
             keys=ReadApiKey(work=self.work, vault=self.vault, clock=self.clock),
             policy=self.settings.policy,
             clock=self.clock,

@@ -5,7 +5,19 @@ from msgspec.structs import replace
 from sallyport.audit import store
 from sallyport.audit.decision import Decision, written
 from sallyport.audit.keys import AuditKeys
-from sallyport.audit.rules import ATTEMPTS, IP, ROW, Entry, Event, Factor, Outcome, Record, bound_ip, canonical
+from sallyport.audit.rules import (
+    ATTEMPTS,
+    BY_OPERATOR,
+    IP,
+    ROW,
+    Entry,
+    Event,
+    Factor,
+    Outcome,
+    Record,
+    bound_ip,
+    canonical,
+)
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.ids import Ids
@@ -35,19 +47,21 @@ class Journal:
         # The moment before the uid: the uid's own moment then bounds a search for it from below.
         now, uid = self._clock.now(), self._ids.new()
         ip = client.ip or None if client else None
+        on_host = client is not None and client.host
         record = Record(
             uid=uid,
             created_at=now,
             event=entry.event,
             outcome=entry.outcome,
             factor=entry.factor,
-            user=entry.user,
-            actor=entry.actor,
-            session=entry.session,
+            # The operator on the host is nobody's uid, and has no session.
+            user=entry.user or None,
+            actor=entry.actor or None,
+            session=entry.session or None,
             ip=ip,
             ip_digest=self._keys.digest(IP, bound_ip(uid, ip)) if ip else None,
             request_id=client.request_id if client else "",
-            detail=entry.detail,
+            detail=f"{entry.detail or ''} {BY_OPERATOR}".lstrip() if on_host else entry.detail,
         )
         store.insert(rows, record, self._keys.digest(ROW, canonical(record)))
 

@@ -121,7 +121,11 @@ class SessionKeeper:
         It stays so until the unit ends, which has the caller, and the `others` on whom it acts, to itself.
 
         The session may have ended since, and MFA may have been switched: then the proof is not the strongest any more.
+        The operator on the host has no session that could end.
         """
+        if caller.host:
+            rows.alone(*others)
+            return None
         rows.alone(caller.uid, *others)
         mfa = store.mfa_behind(rows, caller.session, caller.uid)
         if mfa is None:

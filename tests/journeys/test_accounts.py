@@ -1,0 +1,236 @@
+"""`sallyport users | sessions | audit list` as an operator types them: on the host, and over HTTP with `--url`."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyotp
+import pytest
+
+from tests.server import Server, command, environment, serving
+
+CHOSEN = "an operator chose these words"
+PASSWORD = "correct horse battery staple"
+ENVIRON = {"SALLYPORT_ADMIN_PASSWORD": CHOSEN}
+SECONDS_AT_A_TERMINAL = 30
+NOBODY = "01912345-0000-7000-8000-000000000000"
+
+
+def run(folder: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command with that standard input, which is no terminal."""
+    return subprocess.run(
+        command(*arguments),
+        cwd=folder,
+        env=environment(folder),
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def told(folder: Path, *arguments: str, typed: str = "") -> Any:
+    """Run a command that must succeed, and read its JSON."""
+    done = run(folder, *arguments, "--output", "json", typed=typed)
+    assert (done.returncode, done.stderr) == (0, ""), arguments
+    return json.loads(done.stdout)
+
+
+def as_admin(service: Server, *arguments: str) -> tuple[str, ...]:
+    return (*arguments, "--url", service.url, "--login", "admin", "--login-stdin")
+
+
+def enroll(service: Server, token: str) -> list[str]:
+    """Switch MFA on; returns the backup codes."""
+    auth = f"Bearer {token}"
+    made = service.call("POST", "/users/me/secrets", {"type": "mfa"}, auth).body
+    code = pyotp.TOTP(made["secret"]["secret"]).now()
+    answer = service.call("PUT", f"/users/me/secrets/{made['uid']}/enroll", {"token": code}, auth)
+    assert answer.status == 200, answer.body
+    return list(answer.body["codes"])
+
+
+@pytest.fixture
+def service(home: Path) -> Iterator[Server]:
+    with serving(home, environ=ENVIRON) as running:
+        yield running
+
+
+def test_an_operator_works_on_the_host_beside_the_service(home: Path, service: Server) -> None:
+    alice = told(home, "users", "create", "alice", "--password-stdin", typed=PASSWORD + "\n")["uid"]
+    token = service.log_in("alice", PASSWORD).body["token"]
+    listed = run(home, "sessions", "list", alice)
+    assert listed.stdout.startswith("UID ")
+    assert "127.0.0.1" in listed.stdout
+    assert run(home, "sessions", "end", alice).stdout == f"every session of {alice} is over\n"
+    assert service.call("GET", "/users/me", authorization=f"Bearer {token}").status == 401
+    enroll(service, service.log_in("alice", PASSWORD).body["token"])
+    assert service.log_in("alice", PASSWORD).body["type"] == "CHALLENGE"
+    assert run(home, "users", "reset-mfa", alice).returncode == 2
+    assert service.log_in("alice", PASSWORD).body["type"] == "CHALLENGE"
+    assert len(told(home, "users", "reset-mfa", alice, "--reason", "lost phone", "--yes")["removed"]) == 1
+    assert service.log_in("alice", PASSWORD).body["type"] == "ACCESS"
+    assert told(home, "users", "disable", alice)["disabled"] is True
+    assert service.log_in("alice", PASSWORD).status == 401
+    assert run(home, "users", "enable", alice).stdout == "alice is enabled\n"
+    assert run(home, "users", "delete", alice, "--yes").stdout == f"{alice} is erased\n"
+    assert [one["name"] for one in told(home, "users", "list")] == ["admin"]
+    rows = told(home, "audit", "list", "--limit", "3")
+    assert [(row["event"], row["userId"], row["actorId"]) for row in rows] == [
+        ("user.deleted", alice, None),
+        ("user.enabled", alice, None),
+        ("login.password", alice, None),
+    ]
+
+
+def test_an_operator_with_mfa_works_over_http_and_leaves_no_session(home: Path, service: Server) -> None:
+    codes = enroll(service, service.log_in("admin", CHOSEN).body["token"])
+    file = home / "password"
+    file.write_text(PASSWORD + "\n")
+    asked = as_admin(service, "users", "create", "bob", "--email", "bob@example.org", "--password-file", str(file))
+    bob = told(home, *asked, typed=f"{CHOSEN}\n{codes[0]}\n")
+    assert (bob["name"], bob["email"]) == ("bob", "bob@example.org")
+    assert (
+        run(home, *as_admin(service, "users", "disable", bob["uid"]), typed=f"{CHOSEN}\n{codes[1]}\n").returncode == 0
+    )
+    assert service.log_in("bob", PASSWORD).status == 401
+    shown = told(home, *as_admin(service, "sessions", "list", "me"), typed=f"{CHOSEN}\n{codes[2]}\n")
+    assert [one["userAgent"].startswith("sallyport-cli/") for one in shown if one["current"]] == [True]
+    assert [one["userAgent"] for one in shown if not one["current"]] == [""]  # ours, of the enrollment
+    spent = run(home, *as_admin(service, "users", "list"), typed=f"{CHOSEN}\n{codes[0]}\n")
+    assert (spent.returncode, spent.stdout) == (1, "")
+    assert spent.stderr == "sallyport users: The code is not right. (code_invalid)\n"
+
+
+REFUSALS = [
+    (("users", "show", NOBODY), "not_found"),
+    (("users", "show", "no such"), "not_found"),
+    (("users", "create", "admin", "--no-password"), "name_taken"),
+    (("users", "create", "", "--no-password"), "invalid_request"),
+    (("users", "list", "--after", "x"), "invalid_request"),
+    (("sessions", "end", NOBODY), "not_found"),
+    (("audit", "list", "--event", "no.such"), "invalid_request"),
+    (("audit", "list", "--since", "yesterday"), "invalid_request"),
+]
+
+
+@pytest.mark.sqlite_only("what it is about ends before the store")
+def test_both_ways_refuse_alike(home: Path, service: Server) -> None:
+    for asked, code in REFUSALS:
+        here = run(home, *asked, "--output", "json")
+        there = run(home, *as_admin(service, *asked), "--output", "json", typed=CHOSEN + "\n")
+        assert (here.returncode, here.stdout, there.returncode, there.stdout) == (1, "", 1, ""), asked
+        problems = [json.loads(done.stderr) for done in (here, there)]
+        assert [one["code"] for one in problems] == [code, code], asked
+        assert problems[1].pop("requestId")
+        assert problems[0] == problems[1]
+
+
+@pytest.mark.sqlite_only("who is whose equal does not depend on the store")
+def test_only_the_host_resets_an_equal(home: Path, service: Server) -> None:
+    admin = told(home, "users", "list")[0]["uid"]
+    refused = run(home, *as_admin(service, "users", "disable", admin), typed=CHOSEN + "\n")
+    assert (refused.returncode, "field_forbidden" in refused.stderr) == (1, True)
+    enroll(service, service.log_in("admin", CHOSEN).body["token"])
+    assert run(home, "users", "reset-mfa", admin, "--yes").returncode == 0
+    assert service.log_in("admin", CHOSEN).body["type"] == "ACCESS"
+
+
+@pytest.mark.parametrize(
+    ("asked", "typed", "says"),
+    [
+        (("users", "create", "eve"), "", "say --password-stdin or --password-file"),
+        (("users", "create", "eve", "--password-stdin"), "", "standard input ends before the password"),
+        (("users", "create", "eve", "--password-stdin", "--password-file", "x"), "", "not both"),
+        (("users", "create", "eve", "--password-file", "nowhere"), "", "No such file"),
+        (("users", "delete", NOBODY), "y\n", "say --yes"),
+        (("users", "list", "--url", "http://192.0.2.1"), "", "https is wanted"),
+        (("users", "list", "--url", "ftp://127.0.0.1"), "", "an address like https://"),
+        (("users", "list", "--url", "http://127.0.0.1:1"), "", "say --login NAME, or --key-file"),
+        (("users", "list", "--url", "http://127.0.0.1:1", "--login", "a"), "", "say --login-stdin"),
+        (("users", "list", "--url", "http://127.0.0.1:1", "--login-stdin"), "", "--login NAME"),
+        (("users", "list", "--url", "http://127.0.0.1:1", "--key-file", "k", "--login", "a"), "", "not both"),
+        (("users", "list", "--url", "http://127.0.0.1:1", "--database", "sqlite:///x"), "", "not both"),
+        (("users", "list", "--login", "a"), "", "go with --url"),
+        (("users", "list"), "", "name the right one, or start the service once"),
+        (("users", "list", "--limit", "0"), "", "--limit"),
+        (("users", "list", "--output", "xml"), "", "--output"),
+        (("users", "create", "a", "--login", "a", "--login-stdin", "--password-stdin", "--url", "http://127.0.0.1:1"),
+         f"{PASSWORD}\n", "can't both read standard input"),
+    ],
+)  # fmt: skip
+def test_wrong_use_says_what_to_give_and_asks_nobody(
+    tmp_path: Path, asked: tuple[str, ...], typed: str, says: str
+) -> None:
+    done = run(tmp_path, *asked, typed=typed)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in " ".join(done.stderr.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_service_that_is_not_there_or_another_one_is_a_failure(tmp_path: Path, home: Path, service: Server) -> None:
+    away = ("--url", "http://127.0.0.1:1", "--login", "a", "--login-stdin")
+    done = run(tmp_path, "users", "list", *away, typed="x\n")
+    assert (done.returncode, "nobody answers at http://127.0.0.1:1" in done.stderr) == (1, True)
+    elsewhere = run(home, "users", "list", "--url", service.url + "/nowhere", *away[2:], typed="x\n")
+    assert (elsewhere.returncode, "not_found" in elsewhere.stderr) == (1, True)
+
+
+@pytest.mark.sqlite_only("terminals know no store")
+def test_at_a_terminal_secrets_are_asked_for_and_not_shown(home: Path, service: Server) -> None:
+    shown = at_terminal(
+        home, ("users", "create", "carol"), "Password: ", PASSWORD, "Repeat for confirmation: ", PASSWORD
+    )
+    assert "carol is there" in shown
+    assert PASSWORD not in shown
+    carol = service.log_in("carol", PASSWORD).body["userUid"]
+    assert "Aborted" in at_terminal(home, ("users", "delete", carol), "for good? [y/N]: ", "n")
+    login = ("users", "show", "me", "--url", service.url)
+    shown = at_terminal(home, login, "Name: ", "carol", "Password: ", PASSWORD)
+    assert carol in shown
+    assert PASSWORD not in shown
+
+
+def at_terminal(folder: Path, asked: tuple[str, ...], *talk: str) -> str:
+    """Run a command in a terminal of its own, in which questions are answered; returns what was seen there."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])",
+            *command(*asked),
+        ],
+        cwd=folder,
+        env=environment(folder),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        seen, questions = "", list(talk)
+        while chunk := _read(ours):
+            seen += chunk
+            if questions and questions[0] in seen:
+                os.write(ours, (questions[1] + "\n").encode())
+                del questions[:2]
+        process.wait(60)
+    os.close(ours)
+    assert not questions, seen
+    return seen
+
+
+def _read(terminal: int) -> str:
+    assert select.select([terminal], [], [], SECONDS_AT_A_TERMINAL)[0], "nothing more is said, and nothing ends"
+    try:
+        return os.read(terminal, 4096).decode()
+    except OSError:  # nobody is at the other end any more
+        return ""
