@@ -17,13 +17,16 @@ BEGIN
 END $$;
 
 -- Everything of a user lies by the user. Sessions and refresh tokens lie by what they are looked for by, which is their
--- own id and digest. Challenges and counted tries are few at any time; the audit log only grows at its end.
+-- own id and digest. Challenges, counted tries, mail and its tokens are few at any time; the audit log only grows at its
+-- end.
 SELECT pg_temp.partition(name, key, 16)
 FROM (VALUES ('users', 'id'), ('passwords', 'user_id'), ('totp', 'user_id'), ('backup_sets', 'user_id'),
              ('backup_codes', 'user_id'), ('known_clients', 'user_id'), ('sessions', 'id'),
              ('refresh_tokens', 'token_digest')) AS partitioned (name, key);
 
 ALTER TABLE challenges DROP CONSTRAINT challenges_user_id_fkey;
+ALTER TABLE outbox DROP CONSTRAINT outbox_user_id_fkey;
+ALTER TABLE mailed_tokens DROP CONSTRAINT mailed_tokens_user_id_fkey;
 DROP TABLE users_before, passwords_before, totp_before, backup_sets_before, backup_codes_before, known_clients_before,
            sessions_before, refresh_tokens_before;
 
@@ -39,6 +42,8 @@ ALTER TABLE sessions ADD PRIMARY KEY (id), ADD FOREIGN KEY (user_id) REFERENCES 
 ALTER TABLE refresh_tokens ADD PRIMARY KEY (token_digest),
                            ADD FOREIGN KEY (session_id) REFERENCES sessions ON DELETE CASCADE;
 ALTER TABLE challenges ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+ALTER TABLE outbox ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+ALTER TABLE mailed_tokens ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 
 CREATE INDEX users_by_creation ON users (created_at, id);
 CREATE INDEX passwords_by_sealing_key ON passwords (substr(hash_sealed, 2, 8));

@@ -48,6 +48,7 @@ async def verify_email(person: Person) -> None:
     """Verify the address of a person: there is no route for that in this version."""
     await operate(
         person.world,
-        "UPDATE users SET verified_at = created_at, verified_email_key = email_key WHERE id = :uid",
+        """UPDATE users SET verified_at = created_at, verified_email_key = email_key, verified_email = email
+           WHERE id = :uid""",
         uid=person.uid,
     )

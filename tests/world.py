@@ -17,6 +17,7 @@ from sallyport.kernel.ids import system_randomness
 from sallyport.settings import load
 from sallyport.wiring import Machine, Service, build
 from tests.engines import url_in
+from tests.mail import Mail, new_mails
 
 NOON = 1_800_000_000 * SECOND
 PASSWORD = "correct horse battery staple"
@@ -123,6 +124,8 @@ class World:
     service: Service
     client: httpx2.AsyncClient
     clock: TurnedClock
+    read: set[str] = field(default_factory=set)
+    """Names of the mails that were looked at."""
 
     async def call(self, method: str, path: str, body: Any = None, **more: Any) -> httpx2.Response:
         """Send a request; a body of bytes goes out as it is, anything else as JSON."""
@@ -156,6 +159,11 @@ class World:
         await person.enroll()
         return person
 
+    async def mails(self) -> list[Mail]:
+        """Have the mail of this service carried into its folder; returns what is new there, the oldest first."""
+        await self.service.postman()
+        return new_mails(self.service.settings.mail_url, self.read)
+
     async def admin(self) -> Person:
         """Log in as the admin of the first start."""
         answer = await self.password("admin", ADMIN_PASSWORD)
@@ -180,6 +188,7 @@ def service_in(directory: Path, clock: TurnedClock, environ: Mapping[str, str] |
         "SALLYPORT_DATABASE_URL": url_in(directory),
         "SALLYPORT_KEYS_DIR": f"{directory}/keys",
         "SALLYPORT_ADMIN_PASSWORD": ADMIN_PASSWORD,
+        "SALLYPORT_MAIL_URL": f"file:{directory}/outbox",
     } | dict(environ or {})
     return build(load({}, given, directory), Machine(clock=clock, randomness=system_randomness, cost=CHEAP))
 

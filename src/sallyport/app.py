@@ -14,6 +14,7 @@ from sallyport.edge.front import Front, request_id_of
 from sallyport.edge.resource import Resource
 from sallyport.edge.witness import Witness
 from sallyport.kernel.sharing import Shared
+from sallyport.notices.flow.carry import Postman
 from sallyport.settings import Settings
 from sallyport.store.work import StorageUnavailableError
 from sallyport.wiring import Service
@@ -23,6 +24,7 @@ _SHARE_SECONDS: Final = 1
 _KEYS_SECONDS: Final = 1
 _SEAL_SECONDS: Final = 0.5
 _CLOCK_SECONDS: Final = 1
+_LAST_MAIL_SECONDS: Final = 10
 _EXPOSED: Final = ("Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 
 log = structlog.get_logger()
@@ -52,6 +54,7 @@ class Application:
             _follow_keys(self.service),
             *([_share(shared)] if shared else []),
         )
+        mail = asyncio.create_task(_carry(self.service.postman))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         beside.cancel()
@@ -60,6 +63,7 @@ class Application:
         if shared:
             with suppress(OSError):
                 shared.leave()
+        await _carry_the_last(self.service.postman, mail)
         await _step("audit sealing", self.service.seal.finish)
         self.service.close()
         await send({"type": "lifespan.shutdown.complete"})
@@ -119,6 +123,23 @@ async def _step(name: str, step: Callable[[], Awaitable[None]]) -> None:
         log.warning("put off", what=name, fault=str(fault))
     except Exception:
         log.exception("failed in the background", what=name)
+
+
+async def _carry(postman: Postman) -> None:
+    await _step("mail", postman)
+    while not postman.ending:
+        # What this process wrote may not be committed yet: a claim waits for it, a look would miss it.
+        has_rung = await postman.rest()
+        await _step("mail", postman.carry if has_rung else postman)
+
+
+async def _carry_the_last(postman: Postman, carrying: asyncio.Task[None]) -> None:
+    """Carry what the last requests wrote. What takes too long is another node's in two minutes."""
+    postman.end()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_MAIL_SECONDS):
+            await carrying
+            await _step("mail", postman.carry)
 
 
 async def _share(shared: Shared) -> None:

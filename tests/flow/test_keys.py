@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sallyport.kernel.clock import SECOND
+from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import system_randomness
 from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.keys import store
@@ -14,12 +15,13 @@ from sallyport.keys.desk import KeyDesk
 from sallyport.keys.flow import reseal as resealing
 from sallyport.keys.flow.reseal import Moved, Reseal
 from sallyport.keys.rules import KeyTold, State
+from sallyport.notices.rules import Letter
 from sallyport.store import schema
 from sallyport.store.tables import metadata
 from sallyport.store.work import StorageUnavailableError, Unit
 from sallyport.wiring import Machine
 from sallyport.wiring.host import key_desk
-from tests.surgery import fetch, operate
+from tests.surgery import fetch, operate, verify_email
 from tests.world import PASSWORD, Person, World
 
 
@@ -88,10 +90,12 @@ async def test_a_list_tells_every_key_and_who_names_it(desk: Desk, people: list[
     assert told["sealing"][0].rows == {
         "passwords.hash_sealed": 4,
         "totp.seed_sealed": 3,
+        "outbox.letter_sealed": 0,
         "installation.keys_sealed": 1,
     }
     assert told["pepper"][0].rows == {
         "backup_sets.pepper_id": 3,
+        "api_keys.pepper_id": 0,
         "refresh_tokens.successor_salt": 0,
         "installation.keys_sealed": 1,
     }
@@ -298,6 +302,7 @@ async def test_a_new_pepper_serves_new_codes_and_the_old_one_the_old(desk: Desk,
     old, new = await desk.told("pepper")
     assert old.rows == {
         "backup_sets.pepper_id": 3,
+        "api_keys.pepper_id": 0,
         "refresh_tokens.successor_salt": 1,
         "installation.keys_sealed": 0,
     }
@@ -509,7 +514,7 @@ async def test_a_proof_that_does_not_open_hides_no_other_key(desk: Desk, people:
 async def test_before_the_first_start_there_is_nothing_to_count(desk: Desk) -> None:
     await operate(desk.world, "DELETE FROM installation WHERE id = 1")
     (told,) = await desk.told("pepper")
-    assert set(told.rows) == {"backup_sets.pepper_id", "refresh_tokens.successor_salt"}
+    assert set(told.rows) == {"backup_sets.pepper_id", "api_keys.pepper_id", "refresh_tokens.successor_salt"}
     assert (await desk.keys.rotate("pepper")).moved.rows == 0
 
 
@@ -529,3 +534,17 @@ def test_every_sealed_column_is_moved_by_a_rotation() -> None:
     }
     assert columns - {"installation.keys_sealed"} == {sealed.naming.where for sealed in store.SEALED}
     assert {sealed.naming for sealed in store.SEALED} <= set(store.NAMINGS)
+
+
+async def test_mail_that_waits_moves_to_the_new_key(desk: Desk) -> None:
+    alice = await desk.world.register("alice", email="alice@example.org")
+    await verify_email(alice)
+    letter = Letter(template="recovery", page="/ui/recover", token=Hidden("spx_" + "k" * 43))
+    for _ in range(3):
+        await desk.world.service.work(lambda rows: desk.world.service.outbox.post(rows, alice.uid, letter))
+    old = (await desk.told("sealing"))[0]
+    await desk.keys.rotate("sealing")
+    now = {told.key: told.rows["outbox.letter_sealed"] for told in await desk.told("sealing")}
+    assert now.pop(old.key) == 0
+    assert sum(now.values()) == 3
+    assert [mail.token for mail in await desk.world.mails()] == ["spx_" + "k" * 43] * 3

@@ -1,9 +1,11 @@
 """api.md section 10: what settings decide."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sallyport.kernel.mailroute import MailFolder
 from sallyport.settings import SettingsRefusedError, load
 from tests.conftest import MakeWorld
 from tests.expect import granted, refused
@@ -256,5 +258,5 @@ def test_the_defaults_are_the_documented_ones(tmp_path: Any) -> None:
     assert (read.public_url, read.issuer_name, read.registration) == ("http://127.0.0.1:8080", "Sallyport", "open")
     assert (read.password_min_length, read.profile, read.require_mfa) == (15, "standard", "none")
     assert (read.backup_code_login, read.throttle, read.trusted_roles) == (False, True, ("admin",))
-    assert (read.cors_origins, read.trusted_proxies, read.mail_url) == ((), (), "file:./data/outbox")
+    assert (read.cors_origins, read.trusted_proxies, read.mail_url) == ((), (), MailFolder(Path("data/outbox")))
     assert (read.host, read.port, read.workers) == ("127.0.0.1", 8080, 1)

@@ -18,11 +18,11 @@ from sallyport.doctor.rules import (
     State,
     duration,
     examined,
-    is_loopback,
     size,
     worst,
 )
 from sallyport.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from sallyport.kernel.loopback import is_loopback
 from sallyport.settings import load
 
 GIB = 1024**3
@@ -31,6 +31,7 @@ SAFE = {
     "SALLYPORT_PUBLIC_URL": "https://accounts.example.org",
     "SALLYPORT_TRUSTED_PROXIES": "127.0.0.1",
     "SALLYPORT_MAIL_URL": "smtps://mail.example.org",
+    "SALLYPORT_MAIL_FROM": "accounts@example.org",
     "SALLYPORT_REQUIRE_MFA": "all",
     "SALLYPORT_PROFILE": "nist",
     "SALLYPORT_DATABASE_URL": "sqlite:////srv/sallyport/sallyport.db",
@@ -220,7 +221,10 @@ SETTINGS: list[tuple[Callable[[Facts], Finding | None], dict[str, str], State]] 
     (network.browsers, {"CORS_ORIGINS": "http://app.example.org"}, State.WARN),
     (network.mail, {"MAIL_URL": "file:./outbox"}, State.WARN),
     (network.mail, {"MAIL_URL": "file:./outbox", "PUBLIC_URL": "http://127.0.0.1:8080"}, State.OK),
-    (network.mail, {"MAIL_URL": "smtp://mail.example.org"}, State.WARN),
+    (network.mail, {"MAIL_URL": "file:./outbox", "ENV": "production"}, State.FAIL),
+    (network.mail, {"MAIL_URL": "smtp://mail.example.org"}, State.OK),
+    (network.mail, {"MAIL_URL": "smtp://mail.example.org?starttls=off"}, State.WARN),
+    (network.mail, {"MAIL_URL": "smtp://me:secret@mail.example.org?starttls=off"}, State.FAIL),
     (network.mail, {"MAIL_URL": "smtp://localhost"}, State.OK),
     (policy.throttle, {}, State.OK),
     (policy.throttle, {"PROFILE": "standard"}, State.WARN),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sallyport.kernel.clock import DAY, HOUR, MINUTE
+from sallyport.kernel.mailroute import MailFolder, MailServer
 from sallyport.settings import Settings, SettingsRefusedError, load, table
 
 
@@ -32,7 +33,8 @@ def test_without_a_word_the_defaults_of_the_contract_hold(tmp_path: Path) -> Non
     assert (settings.public_url, settings.issuer_name) == ("http://127.0.0.1:8080", "Sallyport")
     assert (settings.registration, settings.profile, settings.require_mfa) == ("open", "standard", "none")
     assert settings.admin_password is None
-    assert (settings.mail_url, settings.password_min_length) == ("file:./data/outbox", 15)
+    assert (settings.mail_url, settings.mail_from) == (MailFolder(Path("data/outbox")), "")
+    assert settings.password_min_length == 15
     assert (settings.cors_origins, settings.trusted_proxies, settings.trusted_roles) == ((), (), ("admin",))
     assert (settings.backup_code_login, settings.throttle) == (False, True)
     assert (settings.session_idle, settings.session_absolute) == (7 * DAY, 30 * DAY)
@@ -217,7 +219,7 @@ def test_the_table_names_every_setting_once() -> None:
     lines = table().splitlines()[2:]
     named = [line.split("`")[1] for line in lines]
     assert named == [f"SALLYPORT_{name.upper()}" for name in Settings.__dataclass_fields__]
-    assert sum("_FILE" in line for line in lines) == 2
+    assert sum("_FILE" in line for line in lines) == 3
 
 
 def test_settings_are_frozen(tmp_path: Path) -> None:
@@ -248,3 +250,22 @@ def test_what_is_wrong_together_is_told_beside_what_is_wrong_alone(tmp_path: Pat
         "SALLYPORT_PUBLIC_URL",
         "SALLYPORT_TRUSTED_ROLES",
     ]
+
+
+def test_a_mail_server_needs_somebody_who_writes(tmp_path: Path) -> None:
+    url = {"MAIL_URL": "smtps://mail.example.org"}
+    (told,) = faults(tmp_path, url)
+    assert told.startswith("SALLYPORT_MAIL_FROM: name the address")
+    assert read(tmp_path, url | {"MAIL_FROM": "Accounts@Example.org"}).mail_from == "Accounts@example.org"
+    (told,) = faults(tmp_path, url | {"MAIL_FROM": "accounts"})
+    assert told.startswith("SALLYPORT_MAIL_FROM: ")
+
+
+def test_the_password_of_a_mail_server_prints_nowhere_and_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("smtps://me:of-the-server@mail.example.org\n")
+    given = {"MAIL_URL_FILE": str(tmp_path / "url"), "MAIL_FROM": "accounts@example.org"}
+    settings = read(tmp_path, given)
+    assert isinstance(settings.mail_url, MailServer)
+    assert "of-the-server" not in repr(settings)
+    (told,) = faults(tmp_path, {"MAIL_URL": "smtp://me:of-the-server@mail.example.org?x=y"})
+    assert "of-the-server" not in told

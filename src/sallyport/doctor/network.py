@@ -3,7 +3,9 @@
 from typing import Final
 from urllib.parse import urlsplit
 
-from sallyport.doctor.rules import Facts, Finding, State, is_exposed, is_loopback
+from sallyport.doctor.rules import Facts, Finding, State, is_exposed
+from sallyport.kernel.loopback import is_loopback
+from sallyport.kernel.mailroute import MailFolder, Tls
 
 _WIDEST: Final = {4: 8, 6: 16}
 """The shortest prefixes of networks that one proxy operator may have."""
@@ -72,17 +74,21 @@ def browsers(facts: Facts) -> Finding | None:
 
 def mail(facts: Facts) -> Finding:
     """Mail about an account reaches its owner, and nobody else."""
-    parts = urlsplit(facts.settings.mail_url)
-    if parts.scheme == "file":
+    route, clauses = facts.settings.mail_url, ("ASVS 12.3.1",)
+    if isinstance(route, MailFolder):
         state = State.WARN if is_exposed(facts) else State.OK
-        remedy = "set SALLYPORT_MAIL_URL to your mail server" if state is State.WARN else ""
-        return Finding(check="mail", state=state, told="into files: nobody receives it", remedy=remedy)
-    host = parts.hostname or ""
-    if parts.scheme == "smtp" and not is_loopback(host):
-        remedy = "use smtps: mail has links that open an account"
-        told = f"smtp to {host}, not encrypted from the first byte"
-        return Finding(check="mail", state=State.WARN, told=told, remedy=remedy, clauses=("ASVS 12.3.1",))
-    return Finding(check="mail", state=State.OK, told=f"{parts.scheme} to {host}", clauses=("ASVS 12.3.1",))
+        if facts.settings.env == "production":
+            state = State.FAIL
+        remedy = (
+            "" if state is State.OK else "set SALLYPORT_MAIL_URL to your mail server: nobody can recover a password"
+        )
+        return Finding(check="mail", state=state, told=f"into files in {route.path}: nobody gets it", remedy=remedy)
+    told = f"{route.tls.value} to {route.host}, from {facts.settings.mail_from}"
+    if route.tls is not Tls.NONE or is_loopback(route.host):
+        return Finding(check="mail", state=State.OK, told=told, clauses=clauses)
+    remedy = "use smtps, or leave ?starttls=off away: mail has links that set a password"
+    state = State.WARN if route.password is None else State.FAIL
+    return Finding(check="mail", state=state, told=told, remedy=remedy, clauses=clauses)
 
 
 CHECKS: Final = (https, listening, proxies, browsers, mail)

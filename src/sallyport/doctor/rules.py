@@ -3,11 +3,11 @@
 import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from sallyport.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from sallyport.kernel.loopback import is_loopback
 from sallyport.kernel.serverstate import ServerState
 from sallyport.settings import Settings, is_server
 
@@ -119,14 +119,6 @@ def worst(findings: Iterable[Finding]) -> State:
     """Return the state of the whole."""
     states = {finding.state for finding in findings}
     return next((state for state in (State.FAIL, State.WARN) if state in states), State.OK)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether an address or a host name is this machine's own."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def is_exposed(facts: Facts) -> bool:

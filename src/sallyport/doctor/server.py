@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from sallyport.doctor.rules import Facts, Finding, State, is_loopback
+from sallyport.doctor.rules import Facts, Finding, State
+from sallyport.kernel.loopback import is_loopback
 
 _MOST_SECONDS_OFF: Final = 2
 

@@ -1,7 +1,7 @@
 """Time, passed in and never looked up: integer microseconds since the epoch, UTC."""
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 SECOND = 1_000_000
@@ -31,3 +31,8 @@ def rfc3339(micros: int) -> str:
     """Write a moment as RFC 3339 in UTC, to the microsecond."""
     # Without an offset: it would be written as "+00:00", and cutting it off takes as long again.
     return f"{(_EPOCH + timedelta(microseconds=micros)).isoformat(timespec='microseconds')}Z"
+
+
+def moment(micros: int) -> datetime:
+    """Return a moment as the calendar has it, in UTC."""
+    return (_EPOCH + timedelta(microseconds=micros)).replace(tzinfo=UTC)

@@ -37,6 +37,18 @@ TOTP_UNDER = Sql(
 )
 RESEAL_TOTP = Sql("UPDATE totp SET seed_sealed = :new WHERE user_id = :user AND id = :uid AND seed_sealed = :old")
 
+OUTBOX_NEXT_KEY = Sql(
+    """SELECT substr(letter_sealed, 2, 8) FROM outbox
+       WHERE substr(letter_sealed, 2, 8) > :after ORDER BY substr(letter_sealed, 2, 8) LIMIT 1"""
+)
+OUTBOX_COUNT = Sql("SELECT count(*) FROM outbox WHERE substr(letter_sealed, 2, 8) = :key")
+OUTBOX_UNDER = Sql(
+    """SELECT coalesce(user_id, ''), id, letter_sealed FROM outbox
+       WHERE id > :uid AND CASE substr(letter_sealed, 2, 8) WHEN :key THEN 1 END = 1
+       ORDER BY id LIMIT :most"""
+)
+RESEAL_OUTBOX = Sql("UPDATE outbox SET letter_sealed = :new WHERE id = :uid AND letter_sealed = :old")
+
 AUDIT_ROWS_COUNT = Sql(
     "SELECT count(*) FROM audit_log WHERE substr(row_digest, 1, 8) = :key OR substr(chain_digest, 1, 8) = :key"
 )
@@ -95,6 +107,7 @@ _PASSWORDS: Final = Naming(
     ring="sealing", where="passwords.hash_sealed", count=PASSWORD_COUNT, next_key=PASSWORD_NEXT_KEY
 )
 _TOTP: Final = Naming(ring="sealing", where="totp.seed_sealed", count=TOTP_COUNT, next_key=TOTP_NEXT_KEY)
+_OUTBOX: Final = Naming(ring="sealing", where="outbox.letter_sealed", count=OUTBOX_COUNT, next_key=OUTBOX_NEXT_KEY)
 _CODES: Final = Naming(
     ring="pepper", where="backup_sets.pepper_id", count=CODES_COUNT, next_key=CODES_NEXT_PEPPER, as_text=True
 )
@@ -103,10 +116,11 @@ _API_KEYS: Final = Naming(
 )
 _SUCCESSORS: Final = Naming(ring="pepper", where="refresh_tokens.successor_salt", count=SUCCESSORS_COUNT, next_key=None)
 _AUDIT: Final = Naming(ring="audit", where="audit_log.row_digest", count=AUDIT_ROWS_COUNT, next_key=None)
-NAMINGS: Final = (_PASSWORDS, _TOTP, _CODES, _API_KEYS, _SUCCESSORS, _AUDIT)
+NAMINGS: Final = (_PASSWORDS, _TOTP, _OUTBOX, _CODES, _API_KEYS, _SUCCESSORS, _AUDIT)
 SEALED: Final = (
     Sealed(table="passwords", column="hash_sealed", naming=_PASSWORDS, under=PASSWORDS_UNDER, reseal=RESEAL_PASSWORD),
     Sealed(table="totp", column="seed_sealed", naming=_TOTP, under=TOTP_UNDER, reseal=RESEAL_TOTP),
+    Sealed(table="outbox", column="letter_sealed", naming=_OUTBOX, under=OUTBOX_UNDER, reseal=RESEAL_OUTBOX),
 )
 """What a rotation of the sealing ring makes anew; the proof of the rings comes on top."""
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sallyport.kernel.clock import DAY, HOUR
 from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.mailroute import MailRoute, MailServer
 from sallyport.kernel.policy import Policy
 from sallyport.settings import parsers
 
@@ -71,9 +72,13 @@ class Settings:
         "of the first admin; random and printed once",
         secret=True,
     )
-    mail_url: str = _setting(
-        "file:./data/outbox", parsers.mail, "where mail goes; nothing is mailed in this version yet"
+    mail_url: MailRoute = _setting(
+        "file:./data/outbox",
+        parsers.mail,
+        "where mail goes: a file for each, `smtps://user:password@host`, or `smtp://`, which demands STARTTLS",
+        secret=True,
     )
+    mail_from: str = _setting("", parsers.address, "address that mail comes from; needed beside a mail server")
     password_min_length: int = _setting(
         "15", parsers.whole(8, 64), "where the password stands alone; 8 where the user has a second factor"
     )
@@ -256,6 +261,8 @@ def _together(values: Mapping[str, Any]) -> list[str]:
         faults.append(f"{PREFIX}ADMIN_PASSWORD: {shortest} to 1024 characters are wanted, or none: then one is drawn")
     if not values.get("trusted_roles", True):
         faults.append(f"{PREFIX}TRUSTED_ROLES: name one role at least, or nobody can help anybody")
+    if isinstance(values.get("mail_url"), MailServer) and values.get("mail_from") == "":
+        faults.append(f"{PREFIX}MAIL_FROM: name the address that mail comes from, as there is a mail server")
     if values.get("env") == "production" and not values.get("public_url", "https:").lower().startswith("https:"):
         faults.append(f"{PREFIX}PUBLIC_URL: https is wanted where {PREFIX}ENV is production: tokens travel there")
     return faults

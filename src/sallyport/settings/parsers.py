@@ -6,8 +6,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
+from email_validator import validate_email
+
 from sallyport.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.mailroute import MailRoute, parse_route
 
 _UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
@@ -83,12 +86,14 @@ def database(text: str) -> Hidden[str]:
     return Hidden(text)
 
 
-def mail(text: str) -> str:
-    """Read where mail goes. Raises `ValueError`."""
-    if not text.startswith(("file:", "smtp:", "smtps:")):
-        message = "a URL like smtp://mail.example.org or file:./data/outbox is wanted"
-        raise ValueError(message)
-    return text
+def mail(text: str) -> MailRoute:
+    """Read where mail goes. Raises `ValueError`, which never tells the password."""
+    return parse_route(text)
+
+
+def address(text: str) -> str:
+    """Read a mail address that may be left out. Raises `ValueError`."""
+    return validate_email(text, check_deliverability=False, globally_deliverable=False).normalized if text else ""
 
 
 def origins(text: str) -> tuple[str, ...]:

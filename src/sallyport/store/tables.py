@@ -11,39 +11,20 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     text,
 )
-from sqlalchemy.schema import SchemaItem
 
-metadata = MetaData()
+from sallyport.store import mail_tables
+from sallyport.store.columns import metadata
+from sallyport.store.columns import moment as _moment
+from sallyport.store.columns import owner as _owner
+from sallyport.store.columns import resource as _resource
+from sallyport.store.columns import uid as _uid
 
-
-def _uid(name: str = "id", *, key: bool = False, index: bool = False) -> Column[str]:
-    return Column(name, String(36), primary_key=key, nullable=False, index=index)
-
-
-def _owner(*, key: bool = False, index: bool = False) -> Column[str]:
-    gone_with_user = ForeignKey("users.id", ondelete="CASCADE")
-    return Column("user_id", String(36), gone_with_user, primary_key=key, nullable=False, index=index)
-
-
-def _moment(name: str, *, known: bool = True) -> Column[int]:
-    return Column(name, BigInteger, nullable=not known)
-
-
-def _resource() -> tuple[SchemaItem, ...]:
-    return (
-        Column("description", Text, nullable=True),
-        _moment("created_at"),
-        _moment("modified_at"),
-        Column("version", Integer, nullable=False),
-        _moment("last_used_at", known=False),
-    )
-
+__all__ = ["mail_tables", "metadata"]
 
 installation = Table(
     "installation",
@@ -66,6 +47,8 @@ users = Table(
     Column("email_key", Text, nullable=True),
     # Several accounts may claim an address; one at most has verified it.
     Column("verified_email_key", Text, nullable=True, unique=True),
+    # That address as it is written to: the last verified one, also while a new one is not.
+    Column("verified_email", Text, nullable=True),
     _moment("verified_at", known=False),
     Column("first_name", Text, nullable=True),
     Column("last_name", Text, nullable=True),

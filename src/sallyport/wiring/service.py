@@ -40,6 +40,11 @@ from sallyport.keys.start import open_keys
 from sallyport.login import store as login_store
 from sallyport.login.flow.first_start import FirstAdmin, FirstStart
 from sallyport.login.flow.sweep import SweepChallenges
+from sallyport.notices.carriers import carrier
+from sallyport.notices.composer import Composer
+from sallyport.notices.flow.carry import Postman, SweepOutbox
+from sallyport.notices.flow.outbox import Outbox
+from sallyport.notices.rules import TRY_SECONDS
 from sallyport.sessions.flow.keeper import Lifetimes, SessionKeeper
 from sallyport.sessions.flow.manage import SweepSessions
 from sallyport.sessions.flow.standing import SessionReader
@@ -91,8 +96,10 @@ class Service:
         self.journal = Journal(keys=self.audit_keys, attempts=self.meters.attempts, clock=machine.clock, ids=self.ids)
         checkpoint = CheckpointFile(settings.keys_dir, self.audit_keys)
         self.seal = SealAudit(work=self.work, keys=self.audit_keys, checkpoint=checkpoint, clock=machine.clock)
+        self.outbox = Outbox(vault=self.vault, clock=machine.clock, ids=self.ids)
+        self.postman = self._postman()
         self.clockwatch = self._clockwatch()
-        self.meters.watch(*self.clockwatch.meters)
+        self.meters.watch(*self.clockwatch.meters, *self.postman.meters)
         self.mint = Mint(
             self.keys,
             issuer=settings.public_url,
@@ -108,12 +115,7 @@ class Service:
         self.suspend_api_keys = SuspendApiKeys(journal=self.journal, clock=machine.clock)
         self.passwords = PasswordPolicy(shortest=settings.password_min_length, common=_common_passwords())
         self.flows = Flows(self)
-        self.sweeps = (
-            SweepSessions(self.work, machine.clock, settings.session_idle),
-            SweepChallenges(self.work, machine.clock),
-            SweepThrottles(self.work, machine.clock),
-            SweepCounts(self.work),
-        )
+        self.sweeps = self._sweeps()
 
     def endpoints(self) -> list[Endpoint[Any]]:
         """Return every route of the service."""
@@ -161,6 +163,27 @@ class Service:
             clock=self.clock,
             monotonic=time.monotonic,
             latest=lambda: self.work.read(lambda rows: audit_store.latest_moment(rows, _LAST_ROWS)),
+        )
+
+    def _sweeps(self) -> tuple[Any, ...]:
+        return (
+            SweepSessions(self.work, self.clock, self.settings.session_idle),
+            SweepChallenges(self.work, self.clock),
+            SweepThrottles(self.work, self.clock),
+            SweepCounts(self.work),
+            SweepOutbox(self.work, self.clock),
+        )
+
+    def _postman(self) -> Postman:
+        settings = self.settings
+        return Postman(
+            work=self.work,
+            outbox=self.outbox,
+            composer=Composer(public_url=settings.public_url, service=settings.issuer_name, sender=settings.mail_from),
+            carrier=carrier(settings.mail_url, TRY_SECONDS),
+            vault=self.vault,
+            clock=self.clock,
+            processes=settings.workers,
         )
 
     def _throttle(self) -> Throttle:

@@ -1,0 +1,1 @@
+"""Notices: mail that waits in the database, and whoever carries it away."""

@@ -1,0 +1,143 @@
+"""Carrying mail away, beside the requests: one carrier a mail, among all processes and nodes."""
+
+import asyncio
+from typing import Final
+
+import structlog
+from jinja2 import TemplateError
+
+from sallyport.kernel.clock import Clock
+from sallyport.kernel.meters import Meter, Reading, Tally
+from sallyport.kernel.vault import DoesNotOpenError, Vault
+from sallyport.notices import store
+from sallyport.notices.carriers import Carrier, NotCarriedError
+from sallyport.notices.composer import Composer
+from sallyport.notices.flow.outbox import Outbox, decoded, place
+from sallyport.notices.rules import DEAD_LETTERS_KEPT, LEASE, pause
+from sallyport.notices.store import Parcel
+from sallyport.store.work import Work
+
+_AT_A_TIME: Final = 4
+"""Mails on their way at once: a server that keeps one waiting does not keep all."""
+_LOOK_SECONDS: Final = 0.5
+"""For what other processes wrote; what this one wrote is heard of at once."""
+_SWEPT_AT_ONCE: Final = 100
+
+log = structlog.get_logger()
+
+
+class Postman:
+    """Takes mail that is due, a lease at a time, and has it carried away.
+
+    A mail is erased after it was handed over. Whoever dies between the two leaves it to another, who hands it over a
+    second time, under the same Message-ID: better twice than never.
+    """
+
+    def __init__(
+        self,
+        *,
+        work: Work,
+        outbox: Outbox,
+        composer: Composer,
+        carrier: Carrier,
+        vault: Vault,
+        clock: Clock,
+        processes: int,
+    ) -> None:
+        self._work = work
+        self._outbox = outbox
+        self._composer = composer
+        self._carrier = carrier
+        self._vault = vault
+        self._clock = clock
+        self.ending = False
+        self._waits = 0
+        self._sent = Tally("sallyport_mails_sent", "Mails that were handed over.")
+        self._failed = Tally("sallyport_mails_put_off", "Tries of mails that failed, and are made again.")
+        self._dead = Tally("sallyport_mails_dead", "Mails that nobody tries any more.")
+        # All processes of a service see the same outbox, and their numbers are added up.
+        waits = Reading("sallyport_mails_waiting", "Mails in the outbox.", "gauge", lambda: self._waits / processes)
+        self.meters: tuple[Meter, ...] = (self._sent, self._failed, self._dead, waits)
+
+    async def __call__(self) -> None:
+        """Carry until nothing is due."""
+        waiting = await self._work.read(store.waiting)
+        self._waits = waiting.count
+        if waiting.due_at is not None and waiting.due_at <= self._clock.now():
+            await self.carry()
+
+    async def carry(self) -> None:
+        """Carry until nothing is due, without a look before."""
+        await asyncio.gather(*(self._walk() for _ in range(_AT_A_TIME)))
+        self._waits = (await self._work.read(store.waiting)).count
+
+    async def rest(self) -> bool:
+        """Wait until there may be something to carry; tells whether this process wrote something."""
+        return await self._outbox.bell.heard(_LOOK_SECONDS)
+
+    def end(self) -> None:
+        """Let who waits in `rest` go on, to what is left."""
+        self.ending = True
+        self._outbox.bell.ring()
+
+    async def _walk(self) -> None:
+        while parcel := await self._claimed():
+            await self._deliver(parcel)
+
+    async def _claimed(self) -> Parcel | None:
+        now = self._clock.now()
+        return await self._work(lambda rows: store.claim(rows, now, now + LEASE))
+
+    async def _deliver(self, parcel: Parcel) -> None:
+        try:
+            await self._carried(parcel)
+        except DoesNotOpenError:
+            await self._given_up(parcel, "does not open: altered, or moved from another row")
+        except NotCarriedError as fault:
+            await self._put_off(parcel, fault)
+        else:
+            await self._work(lambda rows: store.sent(rows, parcel))
+
+    async def _carried(self, parcel: Parcel) -> None:
+        letter = decoded(self._vault.open(parcel.sealed, place(parcel.user, parcel.uid)))
+        user = parcel.user
+        reader = await self._work.read(lambda rows: store.reader(rows, user)) if user else None
+        to = letter.to or (reader.verified if reader else None)
+        if reader is None or to is None:
+            return  # about nobody, or who has left meanwhile
+        if self._clock.now() >= parcel.expires_at:
+            raise NotCarriedError("nobody took it in time", for_good=True)
+        try:
+            mail = self._composer.mail(letter, parcel, reader, to)
+        except (ValueError, TemplateError) as fault:
+            raise NotCarriedError(f"can't be put into words: {type(fault).__name__}", for_good=True) from fault
+        await self._carrier(mail, parcel.uid)
+        self._sent.count()
+
+    async def _put_off(self, parcel: Parcel, fault: NotCarriedError) -> None:
+        due_at = self._clock.now() + pause(parcel.tries)
+        if fault.for_good or due_at >= parcel.expires_at:
+            await self._given_up(parcel, str(fault))
+            return
+        self._failed.count()
+        log.warning("mail put off", mail=parcel.uid, fault=str(fault), tries=parcel.tries)
+        await self._work(lambda rows: store.put_off(rows, parcel, due_at, str(fault)))
+
+    async def _given_up(self, parcel: Parcel, fault: str) -> None:
+        self._dead.count()
+        log.error("mail given up", mail=parcel.uid, fault=fault, tries=parcel.tries)
+        await self._work(lambda rows: store.give_up(rows, parcel, fault))
+
+
+class SweepOutbox:
+    """Erases, a few at a time, mails that nobody took."""
+
+    def __init__(self, work: Work, clock: Clock) -> None:
+        self._work = work
+        self._clock = clock
+
+    async def __call__(self) -> None:
+        """Erase until nothing is left. Short units, so that nobody waits behind them."""
+        before = self._clock.now() - DEAD_LETTERS_KEPT
+        while await self._work(lambda rows: store.sweep(rows, before, _SWEPT_AT_ONCE)) == _SWEPT_AT_ONCE:
+            pass

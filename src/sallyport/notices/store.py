@@ -1,0 +1,117 @@
+"""Mail that waits, in the database."""
+
+import msgspec
+
+from sallyport.store.work import Row, Rows, Sql
+
+ADD = Sql(
+    """INSERT INTO outbox (id, user_id, letter_sealed, created_at, due_at, expires_at, tries)
+       VALUES (:uid, :user, :sealed, :now, :now, :expires_at, 0)"""
+)
+# A user without a verified address is told nothing, and nothing is read to know that.
+ADD_FOR_VERIFIED = Sql(
+    """INSERT INTO outbox (id, user_id, letter_sealed, created_at, due_at, expires_at, tries)
+       SELECT :uid, users.id, :sealed, :now, :now, :expires_at, 0
+       FROM users WHERE users.id = :user AND verified_email IS NOT NULL"""
+)
+WAITING = Sql("SELECT count(*), min(due_at) FROM outbox WHERE due_at > 0")
+# One write takes a mail, and whether it met a row is the answer: whoever comes second finds it due later.
+CLAIM = Sql(
+    """UPDATE outbox SET due_at = :until, tries = tries + 1
+       WHERE id = (SELECT id FROM outbox WHERE due_at <= :now ORDER BY due_at LIMIT 1) AND due_at <= :now
+       RETURNING id, user_id, letter_sealed, created_at, due_at, expires_at, tries"""
+)
+READER = Sql("SELECT name, verified_email FROM users WHERE id = :user")
+# As long as it is still ours: a carrier that slept through its time has nothing to say any more.
+SENT = Sql("DELETE FROM outbox WHERE id = :uid AND due_at = :until")
+PUT_OFF = Sql("UPDATE outbox SET due_at = :due_at, fault = :fault WHERE id = :uid AND due_at = :until")
+GIVE_UP = Sql(
+    "UPDATE outbox SET due_at = NULL, letter_sealed = NULL, fault = :fault WHERE id = :uid AND due_at = :until"
+)
+# What is due and not dead is never so old: its carrier gives it up at its next try.
+SWEEP = Sql(
+    """DELETE FROM outbox WHERE id IN
+       (SELECT id FROM outbox WHERE expires_at <= :before ORDER BY expires_at LIMIT :most)"""
+)
+
+
+class Parcel(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail that one carrier has taken."""
+
+    uid: str
+    user: str | None
+    sealed: bytes
+    created_at: int
+    until: int
+    """Until when it is this carrier's alone, which also is by what it is known to be theirs."""
+    expires_at: int
+    tries: int
+
+
+class Reader(msgspec.Struct, frozen=True, kw_only=True):
+    """Who gets a mail."""
+
+    name: str
+    verified: str | None
+    """The address that was verified last."""
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """How much mail waits."""
+
+    count: int
+    due_at: int | None
+
+
+def add(rows: Rows, uid: str, user: str | None, sealed: bytes, now: int, expires_at: int) -> None:
+    """Write a mail that has its address with it."""
+    rows.post(ADD, uid=uid, user=user, sealed=sealed, now=now, expires_at=expires_at)
+
+
+def add_for_verified(rows: Rows, uid: str, user: str, sealed: bytes, now: int, expires_at: int) -> None:
+    """Write a mail to the address that a user has verified; nothing where there is none."""
+    rows.post(ADD_FOR_VERIFIED, uid=uid, user=user, sealed=sealed, now=now, expires_at=expires_at)
+
+
+def waiting(rows: Rows) -> Waiting:
+    """Return how much mail waits, and since when the first is due."""
+    row = rows.one(WAITING)
+    return Waiting(count=row[0], due_at=row[1]) if row else Waiting(count=0, due_at=None)
+
+
+def claim(rows: Rows, now: int, until: int) -> Parcel | None:
+    """Take a mail that is due, for so long; None where there is none."""
+    row = rows.one(CLAIM, now=now, until=until)
+    return _parcel(row) if row else None
+
+
+def reader(rows: Rows, user: str) -> Reader | None:
+    """Return who gets mail about a user."""
+    row = rows.one(READER, user=user)
+    return Reader(name=row[0], verified=row[1]) if row else None
+
+
+def sent(rows: Rows, parcel: Parcel) -> None:
+    """Erase a mail that went out."""
+    rows.change(SENT, uid=parcel.uid, until=parcel.until)
+
+
+def put_off(rows: Rows, parcel: Parcel, due_at: int, fault: str) -> None:
+    """Have a mail tried again later."""
+    rows.change(PUT_OFF, uid=parcel.uid, until=parcel.until, due_at=due_at, fault=fault)
+
+
+def give_up(rows: Rows, parcel: Parcel, fault: str) -> None:
+    """Keep of a mail only that it was never taken, and why."""
+    rows.change(GIVE_UP, uid=parcel.uid, until=parcel.until, fault=fault)
+
+
+def sweep(rows: Rows, before: int, most: int) -> int:
+    """Erase what nobody asks for any more; returns how many."""
+    return rows.change(SWEEP, before=before, most=most)
+
+
+def _parcel(row: Row) -> Parcel:
+    return Parcel(
+        uid=row[0], user=row[1], sealed=row[2], created_at=row[3], until=row[4], expires_at=row[5], tries=row[6]
+    )
