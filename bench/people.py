@@ -70,9 +70,9 @@ class Person:
         return code_at(seed_of(self.number), step_at(micros)).decode()
 
 
-def hasher() -> PasswordHasher:
-    """Return Argon2id at the cost of the service."""
-    cost = Cost()
+def hasher(cost: Cost | None = None) -> PasswordHasher:
+    """Return Argon2id, at the cost of the service where nothing else is said."""
+    cost = cost or Cost()
     return PasswordHasher(time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=1, type=Type.ID)
 
 
@@ -93,9 +93,9 @@ def service_in(directory: Path, more: Mapping[str, str] | None = None) -> Servic
 class Town:
     """A database full of people."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, cost: Cost | None = None) -> None:
         self.service = service
-        self._hash = Hidden(hasher().hash(PASSWORD).encode())
+        self._hash = Hidden(hasher(cost).hash(PASSWORD).encode())
 
     async def settle(self, count: int, *, mfa: bool, first: int = 0) -> list[Person]:
         """Write so many people, each with a password, and with MFA also a phone and ten backup codes."""
