@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from sallyport.store.postgres.runner import PostgresRows
-from sallyport.store.sqlite import SqliteRows
+from sallyport.store.sqlite_rows import SqliteRows
 from sallyport.store.work import Rows, Sql
 from tests.conftest import MakeWorld
 from tests.engines import POSTGRES, SQLITE, Engine

@@ -23,7 +23,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from sallyport.store.sqlite import SqliteRows
+from sallyport.store.sqlite_rows import SqliteRows
 from tests.world import Person, Phone, TurnedClock, World, client_of, service_in
 
 Move = Callable[[World, dict[str, Person]], Awaitable[None]]

@@ -10,7 +10,8 @@ from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.serverstate import ServerState
 from sallyport.kernel.turns import turn_in
 from sallyport.store.presence import alone_at
-from sallyport.store.sqlite import SqliteRows, SqliteWork, create_file
+from sallyport.store.sqlite import SqliteWork, create_file
+from sallyport.store.sqlite_rows import SqliteRows
 from sallyport.store.work import Runner, Sql, StorageUnavailableError, Unit
 
 T = TypeVar("T")

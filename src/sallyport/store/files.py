@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sallyport.kernel.durable import OWNER_ONLY, sync
-from sallyport.store.sqlite import SqliteRows
+from sallyport.store.sqlite_rows import SqliteRows
 from sallyport.store.work import StorageUnavailableError, Unit
 
 T = TypeVar("T")

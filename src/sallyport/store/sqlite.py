@@ -1,6 +1,6 @@
 """The SQLite runner: one writer thread that commits groups, and a read-only connection beside it.
 
-Whatever units wait are run in one transaction, each in its savepoint, and one commit answers them all.
+Whatever units wait are run in one transaction, and one commit answers them all.
 Meanwhile new units pile up in the event loop: the slower the disk, the larger the group.
 """
 
@@ -18,7 +18,8 @@ from typing import Any, Final, TypeVar
 from sallyport.kernel.durable import make_folder
 from sallyport.kernel.meters import Histogram, Meter, Tally
 from sallyport.store.presence import Presence
-from sallyport.store.work import Row, Soon, Sql, StorageUnavailableError, Unit, Value
+from sallyport.store.sqlite_rows import SqliteRows
+from sallyport.store.work import StorageUnavailableError, Unit
 
 T = TypeVar("T")
 
@@ -38,62 +39,6 @@ WRITER_PRAGMAS: Final = (
     "PRAGMA cache_size = -32000",
 )
 _READER_PRAGMAS: Final = ("PRAGMA query_only = ON", f"PRAGMA busy_timeout = {_LONGEST_WAIT_MS}")
-
-
-class _Known:
-    """What came of a statement."""
-
-    __slots__ = ("_count", "_rows")
-
-    def __init__(self, rows: list[Row], count: int) -> None:
-        self._rows = rows
-        self._count = count
-
-    def one(self) -> Row | None:
-        """Return the first row, or None."""
-        return self._rows[0] if self._rows else None
-
-    def all(self) -> list[Row]:
-        """Return all rows."""
-        return self._rows
-
-    def count(self) -> int:
-        """Return how many rows a write met."""
-        return self._count
-
-
-class SqliteRows:
-    """Rows over one connection."""
-
-    __slots__ = ("_execute",)
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._execute = connection.execute
-
-    def one(self, sql: Sql, **values: Value) -> Row | None:
-        """Return the first row, or None."""
-        found: list[Row] = self._execute(sql.positional, sql.values(values)).fetchall()
-        return found[0] if found else None
-
-    def all(self, sql: Sql, **values: Value) -> list[Row]:
-        """Return all rows."""
-        return self._execute(sql.positional, sql.values(values)).fetchall()
-
-    def change(self, sql: Sql, **values: Value) -> int:
-        """Run a write and return how many rows it met."""
-        return self._execute(sql.positional, sql.values(values)).rowcount
-
-    def post(self, sql: Sql, **values: Value) -> None:
-        """Run a write."""
-        self._execute(sql.positional, sql.values(values))
-
-    def soon(self, sql: Sql, **values: Value) -> Soon:
-        """Run a statement: here nothing is gained by waiting."""
-        cursor = self._execute(sql.positional, sql.values(values))
-        return _Known(cursor.fetchall(), cursor.rowcount)
-
-    def alone(self, *keys: str) -> None:
-        """Do nothing: a unit that writes is alone in the file."""
 
 
 class _Waiting:
@@ -225,8 +170,27 @@ class SqliteWork:
 
 
 def _run_group(connection: sqlite3.Connection, rows: SqliteRows, group: list[_Waiting]) -> None:
-    """Run each unit in its savepoint, and commit once. Raises `sqlite3.Error` if nothing is stored."""
+    """Run all units and commit once; a unit that raises undoes itself alone.
+
+    Hardly any does, so there are no savepoints at first: each costs two statements and a copy of every page that its
+    unit changes. Where one raises all is undone, and the group is run again with them. Raises `sqlite3.Error` if
+    nothing is stored.
+    """
     connection.execute("BEGIN IMMEDIATE")
+    try:
+        for waiting in group:
+            waiting.outcome = waiting.unit(rows)
+    except sqlite3.OperationalError:
+        raise  # the disk or the file, not the unit: the whole group fails
+    except Exception:  # noqa: BLE001  # which unit it was, and that it is its caller's, comes out below
+        connection.execute("ROLLBACK")
+        connection.execute("BEGIN IMMEDIATE")
+        _run_each(connection, rows, group)
+    connection.execute("COMMIT")
+
+
+def _run_each(connection: sqlite3.Connection, rows: SqliteRows, group: list[_Waiting]) -> None:
+    """Run each unit in its savepoint."""
     for waiting in group:
         connection.execute("SAVEPOINT unit")
         try:
@@ -237,7 +201,6 @@ def _run_group(connection: sqlite3.Connection, rows: SqliteRows, group: list[_Wa
             waiting.failure = fault
             connection.execute("ROLLBACK TO unit")
         connection.execute("RELEASE unit")
-    connection.execute("COMMIT")
 
 
 def _fail_group(connection: sqlite3.Connection, group: list[_Waiting], fault: sqlite3.Error) -> None:

@@ -4,7 +4,8 @@ Slow hashing stands between units, never inside one. The answer to a client goes
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
 from sallyport.kernel.meters import Meter
@@ -23,7 +24,12 @@ class StorageUnavailableError(Exception):
 class Sql:
     """One statement with named parameters, translated once to what the driver wants."""
 
-    __slots__ = ("distinct", "names", "numbered", "positional", "text", "writes")
+    __slots__ = ("distinct", "each", "names", "numbered", "positional", "text", "values", "writes")
+
+    values: Callable[[Mapping[str, Value]], tuple[Value, ...]]
+    """Puts named values into the order of the statement. Raises `KeyError` for a missing one."""
+    each: Callable[[Mapping[str, Value]], tuple[Value, ...]]
+    """Puts named values into the order of their numbers. Raises `KeyError` for a missing one."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -33,14 +39,14 @@ class Sql:
         self.numbered = _NAME.sub(lambda found: f"${self.distinct.index(found[1]) + 1}", text)
         """As PostgreSQL wants it: one number for each name, however often it stands there."""
         self.writes = not text.lstrip().upper().startswith("SELECT")
+        self.values, self.each = _taking(self.names), _taking(self.distinct)
 
-    def values(self, given: dict[str, Value]) -> tuple[Value, ...]:
-        """Put named values into the order of the statement. Raises `KeyError` for a missing one."""
-        return tuple([given[name] for name in self.names])
 
-    def each(self, given: dict[str, Value]) -> tuple[Value, ...]:
-        """Put named values into the order of their numbers. Raises `KeyError` for a missing one."""
-        return tuple([given[name] for name in self.distinct])
+def _taking(names: tuple[str, ...]) -> Callable[[Mapping[str, Value]], tuple[Value, ...]]:
+    """Return what takes these values out of all that were given, in this order: in C where there are several."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda given: tuple(given[name] for name in names)
 
 
 class Soon(Protocol):
