@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from precis_i18n import get_profile
 
 from sallyport.authenticators.password.rules import Bearer, fault, parse_password
 from sallyport.kernel.hidden import Hidden
@@ -200,6 +201,21 @@ def test_control_signs_are_not_printable(sign: str) -> None:
     with pytest.raises(UnfitError):
         printable("/f", f"a{sign}b")
     assert printable("/f", "añ 🐎") == "añ 🐎"
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7F), max_size=20))
+def test_a_name_in_ascii_is_prepared_as_its_profile_says(typed: str) -> None:
+    try:
+        prepared = get_profile("UsernameCaseMapped").enforce(typed)
+    except UnicodeEncodeError:
+        prepared = None
+    assert name_key(typed) == prepared
+
+
+def test_every_sign_of_ascii_is_prepared_as_its_profile_says() -> None:
+    profile = get_profile("UsernameCaseMapped")
+    for sign in map(chr, range(0x21, 0x7F)):
+        assert name_key(f"a{sign}B") == profile.enforce(f"a{sign}B")
 
 
 def test_a_name_too_long_to_be_prepared_in_time_is_none() -> None:

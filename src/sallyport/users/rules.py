@@ -17,6 +17,8 @@ _MOST_SHRINKING: Final = 4
 # A closed network has addresses that the Internet has not (.local, .test): whether mail arrives, verification tells.
 SPECIAL_USE_DOMAIN_NAMES.clear()
 _PRECIS = get_profile("UsernameCaseMapped")
+# Of what is visible in ASCII the profile keeps everything, and lowers letters: RFC 8265 3.3, RFC 8264 9.11.
+_ASCII = re.compile(r"[!-~]+")
 _PHONE = re.compile(r"\+?[0-9 ().\-/]*[0-9][0-9 ().\-/]*")
 _FEWEST_PHONE_DIGITS: Final = 6
 
@@ -70,7 +72,7 @@ def name_key(typed: str) -> str | None:
     if len(typed) > LONGEST_NAME * _MOST_SHRINKING:
         return None
     try:
-        key: str = _PRECIS.enforce(typed)
+        key: str = typed.lower() if _ASCII.fullmatch(typed) else _PRECIS.enforce(typed)
     except UnicodeEncodeError:
         return None
     return key if len(key) <= LONGEST_NAME else None
