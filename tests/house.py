@@ -44,9 +44,9 @@ ENDLESS = {
 }
 
 REVEALS = {
-    "sallyport.audit.keys._mac": "derives under a key",
     "sallyport.kernel.keyfiles._ring": "measures a key",
     "sallyport.kernel.keyfiles._written": "writes the file of a ring",
+    "sallyport.kernel.macs.Macs.digest": "derives under a key",
     "sallyport.kernel.vault.Vault.proof_pepper": "reads the key id in a proof",
     "sallyport.kernel.vault.Vault.proves": "compares the mark of the rings",
     "sallyport.login.flow.first_start.FirstStart.__call__": "normalizes the password that an operator chose",
@@ -61,13 +61,12 @@ REVEALS = {
     "sallyport.authenticators.password.rules.fault": "judges a new password",
     "sallyport.authenticators.totp.flow.DrawQr.__call__": "draws a URI",
     "sallyport.authenticators.totp.rules.base32": "writes a seed for the answer that shows it",
-    "sallyport.authenticators.totp.rules.code_at": "computes a code",
+    "sallyport.authenticators.totp.rules._begun": "computes codes",
     "sallyport.cli.serve._tell_password": "prints the first admin's password, this once",
     "sallyport.edge.auth_token.auth_token": "hands tokens out",
     "sallyport.edge.client.client_cookie_header": "hands a client token out",
     "sallyport.kernel.opaque.bits_of": "reads the tag of a client token",
     "sallyport.kernel.opaque.digest_of": "digests a token",
-    "sallyport.kernel.vault.Vault.peppered": "derives under a key",
     "sallyport.kernel.vault.Vault.seal": "seals the value",
     "sallyport.kernel.vault._cipher": "derives the key of a cipher",
     "sallyport.login.flow.begin.BeginLogin._with_backup_code": "reads the typed value as a code",

@@ -1,5 +1,6 @@
 """What is sealed opens where it was sealed, unaltered, and nowhere else; nothing hidden prints."""
 
+import hmac
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from msgspec.structs import replace as moved
 
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import system_randomness
+from sallyport.kernel.macs import Macs
 from sallyport.kernel.vault import DoesNotOpenError, Place, Ring, Vault
 
 KEY, OTHER_KEY = "00" * 8, "ff" * 8
@@ -105,3 +107,17 @@ def test_one_purpose_never_serves_another(one: str, other: str, value: bytes, se
     if "\x1f" not in one + other:
         derived = vault().peppered(KEY, one, value), vault().peppered(KEY, other, second)
         assert (derived[0] == derived[1]) == same
+
+
+@given(st.text(max_size=20), st.binary(max_size=200))
+def test_a_keyed_digest_is_what_the_standard_library_makes_of_it(purpose: str, value: bytes) -> None:
+    kept = vault()
+    for _ in range(2):
+        expected = hmac.digest(KEY.encode() * 2, purpose.encode() + b"\x1f" + value, "sha256")
+        assert kept.peppered(KEY, purpose, value) == expected
+
+
+def test_a_digest_is_of_the_key_that_stands_under_its_id_now() -> None:
+    macs = Macs()
+    for key in (bytes(32), bytes(31) + b"1"):
+        assert macs.digest(KEY, Hidden(key), "purpose", b"") == hmac.digest(key, b"purpose\x1f", "sha256")

@@ -3,7 +3,7 @@
 import hmac
 from typing import Final
 
-from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.macs import Macs
 from sallyport.kernel.vault import KEY_ID_BYTES, DoesNotOpenError, Keys
 
 _DIGEST_BYTES: Final = KEY_ID_BYTES + 32
@@ -14,22 +14,20 @@ class AuditKeys:
 
     def __init__(self, ring: Keys) -> None:
         self.ring = ring
+        self._macs = Macs()
 
     def digest(self, purpose: str, value: bytes) -> bytes:
         """Return key id and HMAC-SHA-256 of a value under the active key; no purpose serves another."""
         key_id = self.ring.active
-        return bytes.fromhex(key_id) + _mac(self.ring.key(key_id), purpose, value)
+        return bytes.fromhex(key_id) + self._macs.digest(key_id, self.ring.key(key_id), purpose, value)
 
     def fits(self, digest: object, purpose: str, value: bytes) -> bool:
         """Tell whether a digest was made of this value under a key of the ring."""
         if not isinstance(digest, bytes) or len(digest) != _DIGEST_BYTES:
             return False
+        key_id = digest[:KEY_ID_BYTES].hex()
         try:
-            key = self.ring.key(digest[:KEY_ID_BYTES].hex())
+            wanted = self._macs.digest(key_id, self.ring.key(key_id), purpose, value)
         except DoesNotOpenError:
             return False
-        return hmac.compare_digest(digest[KEY_ID_BYTES:], _mac(key, purpose, value))
-
-
-def _mac(key: Hidden[bytes], purpose: str, value: bytes) -> bytes:
-    return hmac.digest(key.reveal(), purpose.encode() + b"\x1f" + value, "sha256")
+        return hmac.compare_digest(digest[KEY_ID_BYTES:], wanted)

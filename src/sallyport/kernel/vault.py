@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Randomness
+from sallyport.kernel.macs import Macs
 from sallyport.kernel.meters import Tally
 
 T = TypeVar("T")
@@ -137,6 +138,7 @@ class Vault:
     def __init__(self, sealing: Keys, pepper: Keys, randomness: Randomness) -> None:
         self._sealing = sealing
         self._pepper = pepper
+        self._macs = Macs()
         self._randomness = randomness
         self.unopened = Tally("sallyport_sealed_values_unopened", "Sealed values that did not open.", "table")
 
@@ -211,8 +213,7 @@ class Vault:
 
     def peppered(self, key_id: str, purpose: str, value: bytes) -> bytes:
         """Return HMAC-SHA-256 of a value under a pepper key and a purpose, so that no purpose serves another."""
-        key = self._pepper.key(key_id).reveal()
-        return hmac.digest(key, purpose.encode() + b"\x1f" + value, "sha256")
+        return self._macs.digest(key_id, self._pepper.key(key_id), purpose, value)
 
     def every_peppered(self, purpose: str, value: bytes) -> dict[str, bytes]:
         """Return the digest of a value under each pepper key, by its id: under whichever it was kept, it is found."""

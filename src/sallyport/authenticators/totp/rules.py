@@ -7,6 +7,8 @@ from typing import Final
 from urllib.parse import quote
 
 import msgspec
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from sallyport.authenticators.codes import DIGITS, TotpCode
 from sallyport.kernel.clock import MINUTE, SECOND
@@ -50,7 +52,18 @@ def step_at(now: int) -> int:
 
 def code_at(key: Hidden[bytes], step: int) -> bytes:
     """Return the six digits of a step. RFC 4226 5.3."""
-    mac = hmac.digest(key.reveal(), step.to_bytes(8), "sha1")
+    return _code(_begun(key), step)
+
+
+def _begun(key: Hidden[bytes]) -> HMAC:
+    """Take a key in once for all the steps that it is asked about."""
+    return HMAC(key.reveal(), SHA1())  # noqa: S303  # as said at ALGORITHM
+
+
+def _code(begun: HMAC, step: int) -> bytes:
+    made = begun.copy()
+    made.update(step.to_bytes(8))
+    mac = made.finalize()
     offset = mac[-1] & 0x0F
     number = int.from_bytes(mac[offset : offset + 4]) & 0x7FFF_FFFF
     return b"%06d" % (number % 10**DIGITS)
@@ -58,11 +71,11 @@ def code_at(key: Hidden[bytes], step: int) -> bytes:
 
 def accepted_step(seed: Seed, code: TotpCode, now: int) -> int | None:
     """Return the step for which a code is right and not spent, in the window of one step on either side."""
-    here = step_at(now)
+    here, begun = step_at(now), _begun(seed.key)
     found = None
     for step in range(here - SKEW, here + SKEW + 1):
         # RFC 6238 5.2: a second use of the same step, or one before it, must fail.
-        right = hmac.compare_digest(code_at(seed.key, step), code.digits)
+        right = hmac.compare_digest(_code(begun, step), code.digits)
         if right and step > seed.last_step and found is None:
             found = step
     return found
@@ -79,10 +92,10 @@ def accepted(seeds: Iterable[Seed], code: TotpCode, now: int) -> Accepted | None
 
 def clock_offset(seed: Seed, code: TotpCode, now: int) -> int | None:
     """Return how many seconds ahead a clock is that showed this code, within ten minutes either way, or None."""
-    here = step_at(now)
+    here, begun = step_at(now), _begun(seed.key)
     for distance in range(SKEW + 1, _HINT_STEPS + 1):
         for step in (here - distance, here + distance):
-            if hmac.compare_digest(code_at(seed.key, step), code.digits):
+            if hmac.compare_digest(_code(begun, step), code.digits):
                 return (step - here) * PERIOD
     return None
 
