@@ -139,7 +139,9 @@ class Limits:
     async def _me_script(self, claims: Claims) -> Script:
         """Record what `GET /users/me` asks of the database, at the gate and behind it."""
         recorder = Recorder(self._service.work)
-        await SessionReader(recorder, self._service.keeper, catalog.has_secret).standing(claims.session)
+        service = self._service
+        reader = SessionReader(recorder, service.keeper, catalog.has_secret, service.clock)
+        await reader.standing(claims.session)
         await ReadUsers(recorder).one(claims.uid)
         return recorder.script
 

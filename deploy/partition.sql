@@ -27,6 +27,8 @@ FROM (VALUES ('users', 'id'), ('passwords', 'user_id'), ('totp', 'user_id'), ('b
 ALTER TABLE challenges DROP CONSTRAINT challenges_user_id_fkey;
 ALTER TABLE outbox DROP CONSTRAINT outbox_user_id_fkey;
 ALTER TABLE mailed_tokens DROP CONSTRAINT mailed_tokens_user_id_fkey;
+ALTER TABLE api_keys DROP CONSTRAINT api_keys_user_id_fkey;
+ALTER TABLE browser_sessions DROP CONSTRAINT browser_sessions_session_id_fkey;
 DROP TABLE users_before, passwords_before, totp_before, backup_sets_before, backup_codes_before, known_clients_before,
            sessions_before, refresh_tokens_before;
 
@@ -44,6 +46,8 @@ ALTER TABLE refresh_tokens ADD PRIMARY KEY (token_digest),
 ALTER TABLE challenges ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE outbox ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE mailed_tokens ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+ALTER TABLE api_keys ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+ALTER TABLE browser_sessions ADD FOREIGN KEY (session_id) REFERENCES sessions ON DELETE CASCADE;
 
 CREATE INDEX users_by_creation ON users (created_at, id);
 CREATE INDEX passwords_by_sealing_key ON passwords (substr(hash_sealed, 2, 8));

@@ -1,13 +1,14 @@
 #!/bin/sh
 # Some tests use programs from outside Python: oathtool makes codes as a phone would, zbarimg reads a QR code as a
-# camera would, rsvg-convert draws the SVG for it, systemd-analyze judges the unit. Says which are missing, installs them
-# where it may (root, apt-get, NO_APT not 1), and never fails: pytest names the tests that it could not run, and fails
-# for them under CI=true.
+# camera would, rsvg-convert draws the SVG for it, chromium shows the pages, systemd-analyze judges the unit. Says which
+# are missing, installs them where it may (root, apt-get, NO_APT not 1), and never fails: pytest names the tests that it
+# could not run, and fails for them under CI=true.
 set -u
 
 missing=
 packages=
-for pair in oathtool:oathtool zbarimg:zbar-tools rsvg-convert:librsvg2-bin systemd-analyze:systemd; do
+for pair in oathtool:oathtool zbarimg:zbar-tools rsvg-convert:librsvg2-bin systemd-analyze:systemd \
+    chromium:chromium; do
     command -v "${pair%%:*}" >/dev/null 2>&1 && continue
     missing="$missing ${pair%%:*}"
     packages="$packages ${pair##*:}"

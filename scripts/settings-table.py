@@ -1,4 +1,4 @@
-"""Writes the table of settings into the README, between its two markers: `python scripts/settings-table.py [FILE]`."""  # noqa: INP001  # a script, not a package
+"""Writes the table of settings into the README, between its two markers: `python scripts/settings-table.py [FILE]`."""
 
 import sys
 from pathlib import Path

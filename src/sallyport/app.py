@@ -80,7 +80,7 @@ def _front(service: Service) -> ASGIApp:
         for path, endpoints in by_path.items()
     }
     witness = Witness(service.meters.requests, level=settings.log_level, proxies=settings.trusted_proxies)
-    front = Front(resources, witness, https=https)
+    front = Front(resources, witness, https=https, pages=service.page)
     return _with_cors(front, settings) if settings.cors_origins else front
 
 

@@ -120,6 +120,7 @@ class Cast:
             "like an API key": "spk_" + "A" * 43,
             "like a verify token": "spv_" + "A" * 43,
             "like a client token": "spd_" + "A" * 43,
+            "like the cookie of a page": "spw_" + "A" * 43,
             "like a refresh token": "spr_" + "A" * 43,
             "like a challenge": "spc_" + "A" * 43,
             "nothing": "",

@@ -38,7 +38,17 @@ class Record:
         repr({"word": Hidden(VALUE)}),
         repr(Record(word=Hidden(VALUE))),
         repr(Credentials("alice", Hidden(VALUE))),
-        repr(Granted(access=Hidden(VALUE), expires_in=1, refresh=Hidden(VALUE), user="alice", mfa=False, codes_left=0)),
+        repr(
+            Granted(
+                access=Hidden(VALUE),
+                expires_in=1,
+                refresh=Hidden(VALUE),
+                session="5e55",
+                user="alice",
+                mfa=False,
+                codes_left=0,
+            )
+        ),
     ],
 )
 def test_printing_shows_nothing(printed: str) -> None:

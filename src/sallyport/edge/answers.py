@@ -12,7 +12,7 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A granted request: what goes out, as a wire struct or as text."""
+    """A granted request: what goes out, as a wire struct, or as text or bytes of the media type."""
 
     body: Any = None
     status: int = 200

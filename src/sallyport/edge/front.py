@@ -3,8 +3,8 @@
 import re
 import secrets
 import time
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -32,7 +32,27 @@ _ALWAYS: Final = (
 )
 
 Header = tuple[bytes, bytes]
-Found = tuple[Resource, Mapping[str, str]]
+
+
+class Served(Protocol):
+    """One path, as the front sees it: of the JSON routes, or a page."""
+
+    path: str
+
+    async def answer(
+        self, scope: Scope, receive: Receive, params: Mapping[str, str], request_id: str
+    ) -> Answer | Refused | Allowed:
+        """Answer one request."""
+        ...
+
+    def show(self, refused: Refused | Allowed, scope: Scope) -> Answer | Refused | Allowed:
+        """Return how a refusal looks here: as it is for a problem document, or as a page for people."""
+        ...
+
+
+Found = tuple[Served, Mapping[str, str]]
+FindPage = Callable[[str], Found | None]
+"""Finds the page of a whole path."""
 
 log = structlog.get_logger()
 
@@ -40,9 +60,14 @@ log = structlog.get_logger()
 class Front:
     """Finds the resource of a path, at / and at /v1 alike, and sends what it answers."""
 
-    def __init__(self, resources: Mapping[str, Resource], witness: Witness, *, https: bool) -> None:
+    def __init__(
+        self, resources: Mapping[str, Resource], witness: Witness, *, https: bool, pages: FindPage | None = None
+    ) -> None:
         self._witness = witness
-        self._static = {path: (found, _NO_PARAMS) for path, found in resources.items() if "{" not in path}
+        self._page = pages or (lambda _: None)
+        self._static: dict[str, Found] = {
+            path: (found, _NO_PARAMS) for path, found in resources.items() if "{" not in path
+        }
         # `me` is by far the most frequent id: one look-up instead of a walk over the routes.
         self._static |= {
             path.replace("{id}", "me"): (found, {"id": "me"})
@@ -60,7 +85,8 @@ class Front:
         found = self._find(scope["path"])
         route = found[0].path if found else NO_ROUTE
         outcome = await self._outcome(found, scope, receive, request_id.decode())
-        status, headers, body = _rendered(outcome, request_id)
+        shown = outcome if found is None or isinstance(outcome, Answer) else found[0].show(outcome, scope)
+        status, headers, body = _rendered(shown, request_id)
         headers.append((b"content-length", str(len(body)).encode()))
         headers = self.with_usual(headers, request_id)
         self._witness.saw(scope, route, outcome, status, request_id.decode(), time.perf_counter() - begun)
@@ -99,9 +125,8 @@ class Front:
             return Refused(why=Why.INTERNAL)
 
     def _find(self, path: str) -> Found | None:
-        if path.startswith("/v1/"):
-            path = path[3:]
-        return self._static.get(path) or self._walk(path)
+        plain = path[3:] if path.startswith("/v1/") else path
+        return self._static.get(plain) or self._walk(plain) or self._page(path)
 
     def _walk(self, path: str) -> Found | None:
         for pattern, resource in self._patterns:
@@ -120,12 +145,9 @@ def _rendered(outcome: Answer | Refused | Allowed, request_id: bytes) -> tuple[i
         headers = [(name.encode(), value.encode()) for name, value in outcome.headers]
         if outcome.body is None:
             return outcome.status, headers, b""
-        if isinstance(outcome.body, str):
-            return (
-                outcome.status,
-                [*headers, (b"content-type", outcome.media_type.encode())],
-                outcome.body.encode(),
-            )
+        if isinstance(outcome.body, str | bytes):
+            raw = outcome.body if isinstance(outcome.body, bytes) else outcome.body.encode()
+            return outcome.status, [*headers, (b"content-type", outcome.media_type.encode())], raw
         return outcome.status, [*headers, _JSON], _ENCODER.encode(outcome.body)
     if isinstance(outcome, Allowed):
         refused, extra = Refused(why=Why.METHOD_NOT_ALLOWED), [(b"allow", outcome.methods.encode())]

@@ -57,6 +57,14 @@ class KeyStanding(msgspec.Struct, frozen=True, kw_only=True):
     """Its maker held a trusted role, proven at the account's strongest level."""
 
 
+class Browsing(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands behind the cookie of a browser."""
+
+    claims: Claims
+    """What an access token of its session would say at this moment."""
+    standing: Standing
+
+
 class AccessTokens(Protocol):
     """Verifies access tokens."""
 
@@ -74,6 +82,10 @@ class Sessions(Protocol):
 
     async def meet(self, uid: str, client: Client) -> None:
         """Note that the rule about second factors has met a user: from the first time on their grace runs."""
+        ...
+
+    async def browsing(self, token: Hidden[str]) -> Browsing | None:
+        """Return what stands behind the cookie of a browser, if it is good."""
         ...
 
     async def is_bare(self, uid: str) -> bool:
@@ -126,6 +138,16 @@ class Gate:
         standing = claims and await self._sessions.standing(claims.session)
         if not claims or not standing or standing.uid != claims.uid:
             return Refused(why=Why.INVALID_TOKEN)
+        return await self._judged(claims, standing, client)
+
+    async def browser(self, token: Hidden[str], client: Client) -> Caller | Refused:
+        """Judge the cookie of a browser. It is no credential of the JSON routes, and theirs open no page."""
+        found = await self._sessions.browsing(token)
+        if found is None:
+            return Refused(why=Why.INVALID_TOKEN)
+        return await self._judged(found.claims, found.standing, client)
+
+    async def _judged(self, claims: Claims, standing: Standing, client: Client) -> Caller:
         now = self._clock.now()
         demand = await self._demand(standing, client, now)
         recent = now // SECOND - claims.auth_time <= FRESH_SECONDS

@@ -80,23 +80,27 @@ class Resource:
         except UnfitError as unfit:
             return Refused(why=Why.INVALID_REQUEST, pointer=unfit.pointer, detail=unfit.detail)
 
+    def show(self, refused: Refused | Allowed, scope: Scope) -> Answer | Refused | Allowed:  # noqa: ARG002  # as for a page
+        """Return a refusal as it is: a problem document will be made of it."""
+        return refused
+
     async def _caller(
         self, who: Who, credential: Credential | None, client: Client, scope: Scope
     ) -> Caller | Refused | None:
         if who is Who.LOCAL:
-            return None if is_local(_peer(scope), scope["headers"]) else Refused(why=Why.NOT_FOUND)
+            return None if is_local(peer_of(scope), scope["headers"]) else Refused(why=Why.NOT_FOUND)
         if who is Who.ANYONE or (who is Who.VISITOR and credential is None):
             return None
         return await self._gate.caller(credential, client)
 
     def _client(self, scope: Scope, request_id: str) -> Client:
-        peer, headers = _peer(scope), scope["headers"]
+        peer, headers = peer_of(scope), scope["headers"]
         ip = client_ip(peer, headers, self._proxies) if self._proxies else peer
         token = client_token(headers, self._cookie)
         return Client(ip=ip, user_agent=user_agent(headers), request_id=request_id, token=token)
 
 
-def _peer(scope: Scope) -> str:
+def peer_of(scope: Scope) -> str:
     """Return the address of the machine at the other end; empty where it has none, as on a Unix socket."""
     return str(scope["client"][0]) if scope.get("client") else ""
 
@@ -125,7 +129,7 @@ def _query(raw: bytes) -> dict[str, str]:
 async def _read(body: Body[Any], scope: Scope, receive: Receive) -> Any:  # noqa: ANN401  # the declared body or Refused
     if scope["method"] in {"GET", "HEAD"}:
         return _NOTHING
-    raw = await _collect(scope, receive)
+    raw = await collect(scope, receive)
     if raw != b"" and not _is_json(scope["headers"]):
         return Refused(why=Why.UNSUPPORTED_MEDIA_TYPE)
     if raw is None:
@@ -133,7 +137,7 @@ async def _read(body: Body[Any], scope: Scope, receive: Receive) -> Any:  # noqa
     return body.read(raw or b"{}")
 
 
-async def _collect(scope: Scope, receive: Receive) -> bytes | None:
+async def collect(scope: Scope, receive: Receive) -> bytes | None:
     """Return the bytes of the body, or None as soon as they are too many."""
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > MAX_BYTES:

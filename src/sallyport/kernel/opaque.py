@@ -14,6 +14,8 @@ REFRESH: Final = "spr_"
 CHALLENGE: Final = "spc_"
 CLIENT: Final = "spd_"
 API_KEY: Final = "spk_"
+BROWSER: Final = "spw_"
+"""Of a cookie: opens pages, and nothing else."""
 
 _BYTES: Final = 32
 _PREFIX: Final = 4

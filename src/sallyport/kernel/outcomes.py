@@ -79,6 +79,7 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds until the access token ends."""
     refresh: Hidden[str]
     user: str
+    session: str
     mfa: bool
     codes_left: int
     client: Hidden[str] | None = None

@@ -26,6 +26,19 @@ STANDING = Sql(
        FROM sessions JOIN users ON users.id = sessions.user_id
        WHERE sessions.id = :uid AND disabled_at IS NULL"""
 )
+BROWSING = Sql(
+    """SELECT sessions.id, user_id, proven, sessions.auth_time, sessions.created_at, last_used_at, ip, user_agent,
+              client_digest, name, roles, mfa_since, mfa_met_at
+       FROM browser_sessions JOIN sessions ON sessions.id = session_id JOIN users ON users.id = sessions.user_id
+       WHERE token_digest = :digest AND browser_sessions.auth_time = sessions.auth_time AND disabled_at IS NULL"""
+)
+# One token a session: whoever gives a new one takes the old one away.
+BIND_BROWSER = Sql(
+    """INSERT INTO browser_sessions (token_digest, session_id, auth_time, created_at)
+       SELECT :digest, id, auth_time, :now FROM sessions WHERE id = :session
+       ON CONFLICT (session_id) DO UPDATE
+       SET token_digest = excluded.token_digest, auth_time = excluded.auth_time, created_at = excluded.created_at"""
+)
 OF_USER = Sql(
     f"SELECT {_FIELDS} FROM sessions WHERE user_id = :user ORDER BY id"  # noqa: S608  # as above
 )
@@ -125,19 +138,17 @@ def mfa_behind(rows: Rows, uid: str, user: str) -> bool | None:
 
 def standing(rows: Rows, uid: str) -> tuple[Session, Owner] | None:
     """Return a session of a user who is not disabled, with its owner; codes are not counted here."""
-    row = rows.one(STANDING, uid=uid)
-    if row is None:
-        return None
-    name, roles, mfa_since, met_at = row[9:]
-    owner = Owner(
-        name=name,
-        roles=read_roles(roles),
-        verified=False,
-        mfa=mfa_since is not None,
-        met_at=met_at,
-        codes_left=0,
-    )
-    return _session(row), owner
+    return _with_owner(rows.one(STANDING, uid=uid))
+
+
+def browsing(rows: Rows, digest: Digest) -> tuple[Session, Owner] | None:
+    """Return the same by what the cookie of a browser says, if it is as new as the session's last proof."""
+    return _with_owner(rows.one(BROWSING, digest=digest))
+
+
+def bind_browser(rows: Rows, digest: Digest, session: str, now: int) -> bool:
+    """Give a session the one token that a browser shows for it; False where the session has ended."""
+    return bool(rows.change(BIND_BROWSER, digest=digest, session=session, now=now))
 
 
 def owner(rows: Rows, uid: str) -> Soon:
@@ -222,6 +233,21 @@ def token(rows: Rows, digest: Digest) -> Token | None:
 def retire_tokens(rows: Rows, session: str, now: int) -> None:
     """Retire the live refresh tokens of a session: its level has changed."""
     rows.post(RETIRE_TOKENS, session=session, now=now)
+
+
+def _with_owner(row: Row | None) -> tuple[Session, Owner] | None:
+    if row is None:
+        return None
+    name, roles, mfa_since, met_at = row[9:]
+    owner = Owner(
+        name=name,
+        roles=read_roles(roles),
+        verified=False,
+        mfa=mfa_since is not None,
+        met_at=met_at,
+        codes_left=0,
+    )
+    return _session(row), owner
 
 
 def _session(row: Row) -> Session:

@@ -188,6 +188,17 @@ refresh_tokens = Table(
     _moment("retired_at", known=False),
 )
 
+# What a browser shows for a session that it opened; the session goes on with its refresh tokens, or with this.
+browser_sessions = Table(
+    "browser_sessions",
+    metadata,
+    Column("token_digest", LargeBinary, primary_key=True, nullable=False),
+    Column("session_id", String(36), ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, unique=True),
+    # The proof that the token was given for: where the session has a newer one, the token is dead.
+    _moment("auth_time"),
+    _moment("created_at"),
+)
+
 challenges = Table(
     "challenges",
     metadata,

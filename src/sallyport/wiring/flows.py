@@ -14,6 +14,7 @@ from sallyport.login.flow.begin import BeginLogin
 from sallyport.login.flow.codes import CodeJudge
 from sallyport.login.flow.elevate import Elevate
 from sallyport.login.flow.register import Register
+from sallyport.sessions.flow.browser import BindBrowser
 from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.sessions.flow.refresh import Refresh
 from sallyport.users.flow import ChangeUser, DeleteUser, ReadUsers
@@ -236,6 +237,12 @@ class Flows:
             clock=service.clock,
             randomness=service.randomness,
         )
+
+    @cached_property
+    def bind_browser(self) -> BindBrowser:
+        """Gives a browser the token of its session."""
+        service = self._service
+        return BindBrowser(work=service.work, clock=service.clock, randomness=service.randomness)
 
     @cached_property
     def manage_sessions(self) -> ManageSessions:

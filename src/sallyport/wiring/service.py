@@ -4,9 +4,11 @@ import runpy
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from sallyport import __version__
 from sallyport.audit import store as audit_store
@@ -23,6 +25,7 @@ from sallyport.authenticators.password.hashing import Cost, Hashing
 from sallyport.authenticators.totp.flow import SwitchOff
 from sallyport.backups import store as backups_store
 from sallyport.edge.endpoint import Endpoint
+from sallyport.edge.front import FindPage, Found
 from sallyport.edge.gate import Gate
 from sallyport.edge.metrics import MetricsRoutes
 from sallyport.edge.operation import OperationRoutes
@@ -110,7 +113,7 @@ class Service:
         self.clients = KnownClients(vault=self.vault, clock=machine.clock, randomness=machine.randomness)
         self.throttle = self._throttle()
         self.keeper = self._keeper()
-        self.sessions = SessionReader(self.work, self.keeper, catalog.has_secret)
+        self.sessions = SessionReader(self.work, self.keeper, catalog.has_secret, machine.clock)
         self.gate = self._gate()
         self.suspend_api_keys = SuspendApiKeys(journal=self.journal, clock=machine.clock)
         self.passwords = PasswordPolicy(shortest=settings.password_min_length, common=_common_passwords())
@@ -134,6 +137,21 @@ class Service:
             ready=Readiness(self.work), others=declared, version=__version__, server=self.settings.public_url
         )
         return [*declared, *operation.endpoints()]
+
+    def page(self, path: str) -> Found | None:
+        """Return the page of a path, where pages are served: over https, or on this machine itself.
+
+        They are built when the first one is asked for: who serves none pays nothing for them.
+        """
+        if path not in {"/", "/ui"} and not path.startswith("/ui/"):
+            return None
+        return self._site(path) if is_safe(self.settings.public_url) else None
+
+    @cached_property
+    def _site(self) -> FindPage:
+        from sallyport.wiring.pages import site  # noqa: PLC0415  # as said
+
+        return site(self)
 
     def look_at_keys(self) -> None:
         """Take over key files that have changed: a rotation reaches this process while it serves."""
@@ -236,6 +254,12 @@ def build(settings: Settings, machine: Machine | None = None) -> Service:
     if (epoch := scalar(database, backups_store.EPOCH)) is not None:
         epochs.keep(settings.keys_dir, epoch)
     return Service(settings, database, rings, machine)
+
+
+def is_safe(public_url: str) -> bool:
+    """Tell whether a cookie that opens an account may travel: to this machine itself, or over TLS."""
+    url = urlsplit(public_url)
+    return url.scheme == "https" or url.hostname in {"127.0.0.1", "localhost", "::1"}
 
 
 def _common_passwords() -> frozenset[str]:

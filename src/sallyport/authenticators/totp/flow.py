@@ -230,7 +230,7 @@ def opened(vault: Vault, seed: store.SealedSeed) -> Seed:
 def _svg(url: str) -> str:
     drawing = BytesIO()
     segno.make(url, error="m", micro=False).save(
-        drawing, kind="svg", scale=4, border=4, dark="#000", light="#fff", xmldecl=False
+        drawing, kind="svg", scale=4, border=4, dark="#000", light="#fff", xmldecl=False, unit="px"
     )
     return drawing.getvalue().decode().strip()
 

@@ -171,6 +171,7 @@ class SessionKeeper:
                 expires_in=access.expires_in,
                 refresh=refresh,
                 user=session.user,
+                session=session.uid,
                 mfa=owner.mfa,
                 codes_left=owner.codes_left,
                 client=known_as,

@@ -1,12 +1,18 @@
 """What the gate asks: which sessions stand, and what their users are."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from sallyport.edge.gate import Standing
+from sallyport.edge.gate import Browsing, Claims, Standing
 from sallyport.kernel.caller import Client
+from sallyport.kernel.clock import MINUTE, SECOND, Clock
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.opaque import digest_of
 from sallyport.sessions import store
 from sallyport.sessions.flow.keeper import SessionKeeper
-from sallyport.store.work import Rows, Work
+from sallyport.sessions.rules import Session, acr, amr
+from sallyport.sessions.store import Owner
+from sallyport.store.work import Rows, StorageUnavailableError, Work
 from sallyport.users import store as users
 
 HasSecret = Callable[[Rows, str], bool]
@@ -16,8 +22,9 @@ HasSecret = Callable[[Rows, str], bool]
 class SessionReader:
     """Answers the gate: which sessions stand, and what their users are."""
 
-    def __init__(self, work: Work, keeper: SessionKeeper, has_secret: HasSecret) -> None:
+    def __init__(self, work: Work, keeper: SessionKeeper, has_secret: HasSecret, clock: Clock) -> None:
         self._work = work
+        self._clock = clock
         self._keeper = keeper
         self._has_secret = has_secret
 
@@ -26,15 +33,22 @@ class SessionReader:
         found = await self._work.read(lambda rows: store.standing(rows, session))
         if found is None or not self._keeper.is_alive(found[0], found[1].roles):
             return None
-        owner = found[1]
-        return Standing(
-            uid=found[0].user,
-            name=owner.name,
-            roles=owner.roles,
-            mfa=owner.mfa,
-            met_at=owner.met_at,
-            client_digest=found[0].client_digest,
-        )
+        return _standing(*found)
+
+    async def browsing(self, token: Hidden[str]) -> Browsing | None:
+        """Return what stands behind the cookie of a browser, if it is good.
+
+        It counts as use of the session, as a refresh does of others: written once a minute at most.
+        """
+        found, now = await self._work.read(lambda rows: store.browsing(rows, digest_of(token))), self._clock.now()
+        if found is None or not self._keeper.is_alive(found[0], found[1].roles):
+            return None
+        session = found[0]
+        if now - session.last_used_at > MINUTE:
+            # Who only reads is served where nothing can be written.
+            with suppress(StorageUnavailableError):
+                await self._work(lambda rows: store.used(rows, session.uid, now))
+        return Browsing(claims=_claims(session), standing=_standing(*found))
 
     async def meet(self, uid: str, client: Client) -> None:
         """Note that the rule about second factors has met a user, and tell it, the first time."""
@@ -53,3 +67,25 @@ class SessionReader:
     async def roles_of(self, uid: str) -> tuple[str, ...] | None:
         """Return the roles of a user, or None where there is no such user."""
         return await self._work.read(lambda rows: users.roles_of(rows, uid))
+
+
+def _claims(session: Session) -> Claims:
+    """Say of a session what an access token of it would say at this moment."""
+    return Claims(
+        uid=session.user,
+        session=session.uid,
+        auth_time=session.auth_time // SECOND,
+        acr=acr(session.proven),
+        amr=amr(session.proven),
+    )
+
+
+def _standing(session: Session, owner: Owner) -> Standing:
+    return Standing(
+        uid=session.user,
+        name=owner.name,
+        roles=owner.roles,
+        mfa=owner.mfa,
+        met_at=owner.met_at,
+        client_digest=session.client_digest,
+    )

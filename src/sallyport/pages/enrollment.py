@@ -1,0 +1,96 @@
+"""Setting up an authenticator app, and keeping the backup codes."""
+
+from sallyport.authenticators.backup_codes.flow import RegenerateCodes
+from sallyport.authenticators.codes import parse_code
+from sallyport.authenticators.totp.flow import BeginEnrollment, Begun, DrawQr, Enroll, Enrolled
+from sallyport.edge.answers import Answer
+from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.text import printable
+from sallyport.pages.doors import Entry
+from sallyport.pages.views import Views
+from sallyport.pages.visit import HOME, NEW_AUTHENTICATOR, Page, Visit, attempted, moved
+
+
+class Enrollment:
+    """The pages that make a second factor."""
+
+    def __init__(
+        self,
+        *,
+        begin: BeginEnrollment,
+        enroll: Enroll,
+        draw_qr: DrawQr,
+        regenerate: RegenerateCodes,
+        entry: Entry,
+        views: Views,
+    ) -> None:
+        self._begin = begin
+        self._enroll = enroll
+        self._draw_qr = draw_qr
+        self._regenerate = regenerate
+        self._entry = entry
+        self._view = views.page
+
+    async def name(self, visit: Visit) -> Answer | Refused:
+        """Ask how the device is called."""
+        return self._view(visit, "name_device.html")
+
+    async def scan(self, visit: Visit) -> Answer | Refused:
+        """Show the key of a new authenticator, this once."""
+        begun = await attempted(self._begun(visit))
+        if isinstance(begun, Refused):
+            return self._view(visit, "name_device.html", refused=begun)
+        url, key = begun.url.reveal(), begun.key.reveal()
+        return self._view(
+            visit,
+            "scan.html",
+            uid=begun.told.uid,
+            device=begun.told.description or "",
+            url=url,
+            groups=[key[at : at + 4] for at in range(0, len(key), 4)],
+            picture=await self._draw_qr(begun.url),
+        )
+
+    async def _begun(self, visit: Visit) -> Begun | Refused:
+        description = printable("/device", visit.field("device").strip()) or None
+        return await self._begin(visit.me, description)
+
+    async def again(self, visit: Visit) -> Answer | Refused:  # noqa: ARG002  # every handler is given the visit
+        """Begin anew: the key of before is shown to nobody a second time."""
+        return moved(NEW_AUTHENTICATOR)
+
+    async def prove(self, visit: Visit) -> Answer | Refused:
+        """Take the first code, and show the backup codes, this once."""
+        outcome = await attempted(self._enrolled(visit))
+        if isinstance(outcome, Enrolled):
+            headers = await self._entry.headers(outcome.granted)
+            if isinstance(headers, Refused):
+                return headers
+            return self._view(visit, "codes.html", headers=headers, codes=outcome.codes.reveal(), first=True)
+        if outcome.why in {Why.NOT_FOUND, Why.PASSWORD_REQUIRED}:
+            return self._view(visit, "name_device.html", refused=outcome)
+        if outcome.why is Why.ALREADY_ENROLLED:
+            return moved(HOME)
+        return self._view(visit, "code_again.html", refused=outcome, uid=visit.params["sid"])
+
+    async def _enrolled(self, visit: Visit) -> Enrolled | Refused:
+        return await self._enroll(visit.me, visit.params["sid"], parse_code(visit.field("code")))
+
+    async def ask_for_codes(self, visit: Visit) -> Answer | Refused:
+        """Ask whether new codes are wanted: those of before are void then."""
+        return self._view(visit, "new_codes.html")
+
+    async def make_codes(self, visit: Visit) -> Answer | Refused:
+        """Make new backup codes, and show them, this once."""
+        made = await self._regenerate(visit.me)
+        if isinstance(made, Refused):
+            return self._view(visit, "new_codes.html", refused=made)
+        return self._view(visit, "codes.html", codes=made[1].reveal(), first=False)
+
+    def pages(self) -> list[Page]:
+        """Declare the pages."""
+        return [
+            Page(path=NEW_AUTHENTICATOR, get=self.name, post=self.scan, fresh=True),
+            Page(path="/ui/authenticators/{sid}/enroll", get=self.again, post=self.prove, fresh=True),
+            Page(path="/ui/codes/new", get=self.ask_for_codes, post=self.make_codes, fresh=True),
+        ]

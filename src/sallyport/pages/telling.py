@@ -1,0 +1,187 @@
+"""Says in words what the service knows in values: refusals, moments, browsers, places, events."""
+
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Final
+
+from sallyport.audit.rules import Event
+from sallyport.edge.problems import FACES
+from sallyport.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from sallyport.kernel.outcomes import Refused, Why
+from sallyport.pages.words import Words
+
+_BROWSERS: Final = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"),
+    ("CriOS", "Chrome"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+    ("curl", "curl"),
+)
+_SYSTEMS: Final = (
+    ("Windows", "Windows"),
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Mac OS X", "Mac"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+
+
+def N_(text: str) -> str:  # noqa: N802  # gettext's name of what marks a text for the catalogs
+    """Mark a text that is translated where it is shown."""
+    return text
+
+
+EVENTS: Final = {
+    Event.LOGIN_PASSWORD: N_("Sign-in with password"),
+    Event.LOGIN_CODE: N_("Sign-in with code"),
+    Event.LOGIN_ELEVATE: N_("Identity confirmed"),
+    Event.ENROLL_CODE: N_("Code at set-up"),
+    Event.PASSWORD_CURRENT: N_("Current password at a change"),
+    Event.USER_CREATED: N_("Account created"),
+    Event.USER_CHANGED: N_("Account details changed"),
+    Event.USER_DISABLED: N_("Account disabled"),
+    Event.USER_ENABLED: N_("Account enabled"),
+    Event.SECRET_CREATED: N_("Set-up begun"),
+    Event.SECRET_CHANGED: N_("Changed"),
+    Event.SECRET_ENROLLED: N_("Authenticator app added"),
+    Event.SECRET_REMOVED: N_("Removed"),
+    Event.SECRET_CODES_MADE: N_("New backup codes made"),
+    Event.SECRET_SWITCHED_OFF: N_("Authenticator apps switched off after too many wrong codes"),
+    Event.SESSION_ENDED: N_("Session ended"),
+    Event.SESSIONS_ENDED: N_("Sessions ended"),
+    Event.SESSION_STOLEN: N_("Session ended because its token was used twice"),
+}
+_BY_NAME: Final = {event.value: text for event, text in EVENTS.items()}
+OUTCOMES: Final = {"success": N_("Done"), "failure": N_("Failed"), "throttled": N_("Refused: too many tries")}
+FACTORS: Final = {"password": N_("Password"), "totp": N_("Authenticator app"), "backup_code": N_("Backup code")}
+
+_REFUSALS: Final = {
+    Why.INVALID_CREDENTIALS: N_("Name or password is not right."),
+    Why.WRONG_LOGIN_CODE: N_("This code is not right, or was used before. Wait for the next one."),
+    Why.WRONG_ENROLLMENT_CODE: N_("This code is not right. Take the one that the app shows now."),
+    Why.CURRENT_WRONG: N_("The current password is not right."),
+    Why.NAME_TAKEN: N_("Another account has this name."),
+    Why.LIMIT_REACHED: N_("You have as many of these as there can be. Remove one first."),
+    Why.LAST_AUTHENTICATOR: N_("Your account still needs this one."),
+    Why.VERSION_CONFLICT: N_("It was changed in the meantime. Look at it again."),
+    Why.NOT_FOUND: N_("There is nothing here, or nothing any more."),
+    Why.FORBIDDEN: N_("This is not yours to do."),
+    Why.OVERLOADED: N_("There is too much to do at this moment. Try again in a few seconds."),
+    Why.STORAGE_UNAVAILABLE: N_("The service can't reach its data at this moment. Try again in a few seconds."),
+    Why.INTERNAL: N_("Something went wrong on our side."),
+    Why.METHOD_NOT_ALLOWED: N_("There is nothing here, or nothing any more."),
+    Why.PAYLOAD_TOO_LARGE: N_("That is too long."),
+    Why.PASSWORD_REQUIRED: N_("Confirm your password first."),
+    Why.ALREADY_ENROLLED: N_("This app is set up already."),
+    Why.MFA_NOT_ENABLED: N_("Set up an authenticator app first."),
+}
+SAID: Final = (
+    N_("The password is too short: it needs at least {n} characters."),
+    N_("The password is on the list of common passwords."),
+    N_("The password contains the name or the address of the account."),
+    N_("A password has at most {n} characters."),
+    N_("A name has {n} to {n} letters, digits or signs, and no spaces."),
+    N_("A name can't have a colon."),
+    N_("A name can't look like an e-mail address, a phone number or a UUID."),
+    N_("A text field holds at most {n} bytes."),
+    N_("Control characters are not allowed here."),
+    N_("A code consists of the digits {n} to {n}, or of the letters of a backup code."),
+    N_("A code is needed beside the password."),
+    N_("This form is out of date, or was sent from somewhere else."),
+    N_("The form can't be read."),
+    N_("Registration is closed."),
+)
+"""What use cases say in sentences of their own."""
+
+
+def refusal(words: Words, refused: Refused) -> str:
+    """Say why not."""
+    if refused.why is Why.THROTTLED:
+        return wait(words, refused.retry_after or 1)
+    if refused.why is Why.CODE_OUT_OF_STEP:
+        return out_of_step(words, refused.clock_offset_seconds or 0)
+    if refused.detail is not None:
+        return words.told(refused.detail)
+    return words(_REFUSALS.get(refused.why, FACES[refused.why].detail))
+
+
+def wait(words: Words, seconds: int) -> str:
+    """Say how long to wait."""
+    if seconds < 2 * MINUTE // SECOND:
+        return words.many(
+            "Too many tries. Wait %(n)s second, then try again.",
+            "Too many tries. Wait %(n)s seconds, then try again.",
+            seconds,
+        )
+    return words.many(
+        "Too many tries. Wait %(n)s minute, then try again.",
+        "Too many tries. Wait %(n)s minutes, then try again.",
+        -(-seconds // 60),
+    )
+
+
+def out_of_step(words: Words, ahead: int) -> str:
+    """Explain a wrong clock; `ahead` is in seconds, below zero for one that is slow."""
+    minutes = max(1, round(abs(ahead) / 60))
+    if ahead > 0:
+        return words.many(
+            "The clock of your phone is about %(n)s minute fast. Set it to automatic, and take the next code.",
+            "The clock of your phone is about %(n)s minutes fast. Set it to automatic, and take the next code.",
+            minutes,
+        )
+    return words.many(
+        "The clock of your phone is about %(n)s minute slow. Set it to automatic, and take the next code.",
+        "The clock of your phone is about %(n)s minutes slow. Set it to automatic, and take the next code.",
+        minutes,
+    )
+
+
+def ago(words: Words, moment: int, now: int) -> str:
+    """Say how long ago a moment is."""
+    passed = max(0, now - moment)
+    if passed < MINUTE:
+        return words("just now")
+    if passed < HOUR:
+        return words.many("%(n)s minute ago", "%(n)s minutes ago", passed // MINUTE)
+    if passed < DAY:
+        return words.many("%(n)s hour ago", "%(n)s hours ago", passed // HOUR)
+    return words.many("%(n)s day ago", "%(n)s days ago", passed // DAY)
+
+
+def exact(moment: int) -> str:
+    """Write a moment to the minute, in UTC."""
+    return datetime.fromtimestamp(moment // SECOND, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def browser(words: Words, user_agent: str) -> str:
+    """Name the browser behind a session, as far as it says so itself."""
+    program = next((name for mark, name in _BROWSERS if mark in user_agent), None)
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
+    if program and system:
+        return words("%(browser)s on %(system)s", browser=program, system=system)
+    return program or system or words("Unknown program")
+
+
+def place(words: Words, ip: str) -> str:
+    """Say where a session is, as far as an address alone tells: nobody else is asked."""
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return words("unknown place")
+    if address.is_loopback:
+        return words("this computer")
+    if address.is_private:
+        return words("your network, %(ip)s", ip=ip)
+    return ip
+
+
+def event(words: Words, name: str) -> str:
+    """Say what happened."""
+    known = _BY_NAME.get(name)
+    return words(known) if known else name.replace(".", ": ").replace("_", " ")

@@ -1,0 +1,84 @@
+"""A request for a page that passed the gate, and how a page is declared."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from sallyport.edge.answers import Answer, Headers
+from sallyport.edge.endpoint import Who
+from sallyport.kernel.caller import Caller, Client
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.text import UnfitError
+
+HOME: Final = "/ui/account"
+SIGN_IN: Final = "/ui/sign-in"
+CODE: Final = "/ui/code"
+CONFIRM: Final = "/ui/confirm"
+NEW_AUTHENTICATOR: Final = "/ui/authenticators/new"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """A request for a page, with everything parsed."""
+
+    path: str
+    params: Mapping[str, str]
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    """The fields of a `POST`, which is proven to come from a page of ours."""
+    client: Client
+    caller: Caller | None
+    challenge: Hidden[str] | None
+    language: str
+    form_token: str
+    headers: Headers = ()
+    """What the answer has to carry, whatever it is."""
+    back: str = HOME
+    """Where this visit leads on to when it is done: a page of ours, whatever was asked for."""
+
+    @property
+    def me(self) -> Caller:
+        """The caller of a page for signed-in users."""
+        if self.caller is None:
+            message = "this page is not declared for signed-in users"
+            raise LookupError(message)
+        return self.caller
+
+    def field(self, name: str) -> str:
+        """Return what was typed; nothing where the field was not sent."""
+        return self.form.get(name, "")
+
+
+Handler = Callable[[Visit], Awaitable[Answer | Refused]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page is declared once."""
+
+    path: str
+    who: Who = Who.OWNER
+    get: Handler | None = None
+    post: Handler | None = None
+    fresh: bool = False
+    """Wants a proof no older than ten minutes, as the route behind the same use case does."""
+    while_unenrolled: bool = True
+    """Open to one who must enroll a second factor and has not."""
+    home: str = HOME
+    """The page to go back to where this one takes a `POST` alone."""
+
+
+def moved(path: str, headers: Headers = ()) -> Answer:
+    """Lead on to a page of ours."""
+    return Answer(status=303, headers=(("location", path), *headers))
+
+
+async def attempted(outcome: Awaitable[T | Refused]) -> T | Refused:
+    """Return what comes of a form; a field that does not fit is a refusal like others, to be told beside the form."""
+    try:
+        return await outcome
+    except UnfitError as unfit:
+        return Refused(why=Why.INVALID_REQUEST, pointer=unfit.pointer, detail=unfit.detail)

@@ -1,0 +1,94 @@
+"""The pages with the use cases behind them. Imported by the first page that somebody asks for."""
+
+from typing import TYPE_CHECKING
+
+from sallyport.pages.account import Account
+from sallyport.pages.assets import Assets
+from sallyport.pages.brand import Brand
+from sallyport.pages.cookies import Cookies
+from sallyport.pages.doors import Doors, Entry
+from sallyport.pages.enrollment import Enrollment
+from sallyport.pages.forms import FormTokens, Origins
+from sallyport.pages.places import Places
+from sallyport.pages.resource import Doorman
+from sallyport.pages.site import Site
+from sallyport.pages.views import Views
+
+if TYPE_CHECKING:
+    from sallyport.wiring.service import Service
+
+
+def site(service: "Service") -> Site:
+    """Return all pages."""
+    settings = service.settings
+    https = settings.public_url.startswith("https:")
+    cookies, assets = Cookies(https=https), Assets({})
+    entry = Entry(cookies=cookies, bind=service.flows.bind_browser, https=https)
+    views = Views(
+        assets=assets,
+        brand=Brand(name=settings.issuer_name, logo="icon.svg"),
+        registration_open=settings.registration == "open",
+        clock=service.clock,
+        randomness=service.randomness,
+    )
+    declared = [
+        *doors(service, entry, views).pages(),
+        *enrollment(service, entry, views).pages(),
+        *account(service, entry, views).pages(),
+    ]
+    doorman = Doorman(
+        gate=service.gate,
+        cookies=cookies,
+        tokens=FormTokens(service.vault),
+        origins=Origins(settings.public_url),
+        places=Places(page.path for page in declared if page.get),
+        views=views,
+        proxies=settings.trusted_proxies,
+        https=https,
+        randomness=service.randomness,
+    )
+    return Site(declared, assets, doorman)
+
+
+def doors(service: "Service", entry: Entry, views: Views) -> Doors:
+    """Return the pages in front of an account."""
+    flows = service.flows
+    return Doors(
+        register=flows.register,
+        begin=flows.begin,
+        answer=flows.answer,
+        elevate=flows.elevate,
+        manage=flows.manage_sessions,
+        entry=entry,
+        views=views,
+    )
+
+
+def enrollment(service: "Service", entry: Entry, views: Views) -> Enrollment:
+    """Return the pages that make a second factor."""
+    flows = service.flows
+    return Enrollment(
+        begin=flows.begin_enrollment,
+        enroll=flows.enroll,
+        draw_qr=flows.draw_qr,
+        regenerate=flows.regenerate,
+        entry=entry,
+        views=views,
+    )
+
+
+def account(service: "Service", entry: Entry, views: Views) -> Account:
+    """Return the pages behind the doors."""
+    flows = service.flows
+    return Account(
+        users=flows.read_users,
+        change=flows.change_user,
+        authenticators=flows.read_authenticators,
+        describe=flows.describe,
+        remove=flows.remove,
+        change_password=flows.change_password,
+        sessions=flows.manage_sessions,
+        audit=flows.read_audit,
+        entry=entry,
+        views=views,
+    )

@@ -1,0 +1,155 @@
+"""The pages in a real browser: Debian's Chromium, driven by Playwright, in front of the service as a process."""
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.server import Server, serving
+from tests.world import PASSWORD
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+ADMIN_PASSWORD = "an operator chose these words"
+
+
+@pytest.fixture(scope="module")
+def browser(tool: Callable[[str], str]) -> Iterator[Browser]:
+    """One browser for the tests of a file: each has a context of its own, which shares nothing.
+
+    No longer than that: Playwright keeps an event loop running, beside which no other one runs.
+    """
+    path = tool("chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running service."""
+    folder = tmp_path_factory.mktemp("service")
+    given = {"SALLYPORT_ADMIN_PASSWORD": ADMIN_PASSWORD, "SALLYPORT_THROTTLE": "off"}
+    with serving(folder, environ=given) as server:
+        yield server
+
+
+@dataclass
+class Human:
+    """Somebody in front of a browser, with a phone."""
+
+    page: Page
+    url: str
+    oathtool: str
+    zbarimg: str
+    folder: Path
+    name: str = ""
+    password: str = PASSWORD
+    seed: str = ""
+    codes: tuple[str, ...] = ()
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.url + path)
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def follow(self, name: str) -> None:
+        self.page.get_by_role("link", name=name, exact=True).click()
+
+    def heading(self) -> str:
+        return self.page.locator("h1").inner_text()
+
+    def at(self, path: str) -> None:
+        """Wait until the page of a path is there."""
+        self.page.wait_for_url(re.compile(re.escape(self.url + path) + r"(\?.*)?$"))
+
+    def register(self) -> None:
+        """Make an account; leads to the set-up of an app."""
+        self.name = f"human{uuid4().hex[:12]}"
+        self.open("/ui/register")
+        self.page.fill("#name", self.name)
+        self.page.fill("#password", self.password)
+        self.press("Create account")
+        self.at("/ui/authenticators/new")
+
+    def scan(self) -> None:
+        """Read the key off the screen, as a camera would."""
+        picture = self.folder / "screen.png"
+        self.page.screenshot(path=picture)
+        read = subprocess.run([self.zbarimg, "--raw", "-q", str(picture)], capture_output=True, text=True, check=True)
+        (self.seed,) = parse_qs(urlsplit(read.stdout.strip()).query)["secret"]
+
+    def enroll(self) -> None:
+        """Set up an app, from the page that asks for its name on, and keep the codes."""
+        self.press("Continue")
+        self.scan()
+        self.type_code(self.code())
+        self.page.wait_for_selector("#codes")
+        self.codes = tuple(self.page.locator("#codes code").all_inner_texts())
+
+    def code(self, later: str = "now") -> str:
+        """Ask an authenticator of another make."""
+        command = [self.oathtool, "--totp", "-b", self.seed, "--now", later]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def type_code(self, code: str) -> None:
+        """Type a code digit by digit: the sixth sends it."""
+        self.page.locator("#code").press_sequentially(code)
+
+    def give_password(self) -> None:
+        """Go through the first door."""
+        if "/ui/sign-in" not in self.page.url:
+            self.open("/ui/sign-in")
+        self.page.fill("#name", self.name)
+        self.page.fill("#password", self.password)
+        self.press("Continue")
+
+    def sign_out(self) -> None:
+        self.page.locator(".top").get_by_role("button", name="Sign out").click()
+        self.at("/ui/sign-in")
+
+
+MakeHuman = Callable[..., Human]
+
+
+@pytest.fixture
+def make_human(browser: Browser, service: Server, tool: Callable[[str], str], tmp_path: Path) -> Iterator[MakeHuman]:
+    """Put people in front of browsers. A fault of the page's own fails the test."""
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
+
+    def make(**options: Any) -> Human:
+        context = browser.new_context(**({"locale": "en-US"} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda fault: faults.append(str(fault)))
+        page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
+        return Human(page, service.url, tool("oathtool"), tool("zbarimg"), tmp_path)
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def human(make_human: MakeHuman) -> Human:
+    """Somebody in front of a browser."""
+    return make_human()
