@@ -290,16 +290,13 @@ async def test_sweeping_goes_on_until_nothing_is_left(world: World) -> None:
 
 
 @pytest.mark.parametrize("field", ["device", "client", "deviceSecret", "trusted", "remember"])
-async def test_no_device_skips_the_second_factor(world: World, field: str) -> None:
-    """scheb/2fa: there is no trusted device in this version, and nothing that claims to be one is believed."""
-    alice = await world.enrolled("alice")
+async def test_nothing_that_claims_to_be_a_device_skips_the_second_factor(world: World, field: str) -> None:
+    """scheb/2fa: a cookie or a field is no device. What is one: `test_l_devices.py`."""
+    await world.enrolled("alice")
     for headers in ({"x-sallyport-client": "spd_" + "A" * 43}, {"cookie": "__Host-sallyport-client=spd_x; trusted=1"}):
         answer = await world.call("GET", "/auth/password", headers=basic("alice", PASSWORD) | headers)
         assert answer.json()["type"] == "CHALLENGE"
         opens_nothing(answer)
     body = {"identifier": "alice", "password": PASSWORD, field: "x" * 32}
     refused(await world.call("POST", "/auth/password", body), 400, "unknown_field")
-    refused(
-        await alice.call("POST", "/users/me/secrets", {"type": "device", "secret": "x" * 32}), 400, "invalid_request"
-    )
     refused(await world.password("alice", "x" * 32), 401, "invalid_credentials")

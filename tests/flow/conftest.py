@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from sallyport.store.sqlite import SqliteWork
+from sallyport.wiring.flows import Flows
 from tests.conftest import MakeWorld
 from tests.flow.stage import InterruptedWork, Stage
 from tests.world import client_of
@@ -23,6 +24,7 @@ async def make_stage(make_world: MakeWorld) -> AsyncIterator[MakeStage]:
             world = await make_world(environ)
             work = InterruptedWork(world.service.work)
             world.service.work = cast("SqliteWork", work)
+            world.service.flows = Flows(world.service)  # those of before work past what interrupts them
             world.client = await stack.enter_async_context(client_of(world.service))
             return Stage(world, work)
 

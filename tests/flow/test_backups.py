@@ -22,7 +22,7 @@ from sallyport.wiring import Machine
 from sallyport.wiring.host import restore
 from tests.expect import granted, refused
 from tests.surgery import count, fetch, operate
-from tests.world import CHEAP, PASSWORD, UNTHROTTLED, Person, TurnedClock, World, client_of, service_in
+from tests.world import CHEAP, PASSWORD, UNTHROTTLED, Person, TurnedClock, World, bearer, client_of, service_in
 
 Start = Callable[..., Any]
 
@@ -112,6 +112,36 @@ async def test_what_was_spent_after_the_backup_stays_spent(tmp_path: Path, clock
     world.service.close()
 
 
+async def test_keys_and_devices_that_were_revoked_do_not_come_back(
+    tmp_path: Path, clock: TurnedClock, start: Start
+) -> None:
+    world, value = await start(), "c0ffee00" * 4
+    alice, bare = await world.register("alice"), await world.register("bare", password=None)
+    key = (await alice.call("POST", "/users/me/secrets", {"type": "apikey"})).json()
+    for person in (alice, bare):
+        made = await person.call("POST", "/users/me/secrets", {"type": "device", "secret": value})
+        assert made.status_code == 200
+    backed_up(tmp_path)
+    for secret in (await alice.call("GET", "/users/me/secrets")).json():
+        if secret["type"] != "password":
+            assert (await alice.call("DELETE", f"/users/me/secrets/{secret['uid']}")).status_code == 204
+    world.service.close()
+
+    outcome = restored(tmp_path, clock)
+    assert (outcome.ended.api_keys, outcome.ended.devices) == (1, 1)
+    world = await start()
+    alice = as_seen(alice, world)
+    refused(await world.call("GET", "/users/me", headers=bearer(key["secret"])), 401, "invalid_token")
+    refused(await world.password("alice", value), 401, "invalid_credentials")
+    # Who has nothing but a device would never come in again without it.
+    granted(await world.password("bare", value), "aal1", ["swk"])
+    await alice.login()
+    back = {"version": 1, "suspended": False}
+    assert (await alice.call("PUT", f"/users/me/secrets/{key['uid']}", back)).status_code == 200
+    assert (await world.call("GET", "/users/me", headers=bearer(key["secret"]))).status_code == 200
+    world.service.close()
+
+
 async def test_no_token_comes_back_to_life(tmp_path: Path, clock: TurnedClock, start: Start) -> None:
     world = await start()
     alice, bob = await world.enrolled("alice"), await world.register("bob")
@@ -123,7 +153,9 @@ async def test_no_token_comes_back_to_life(tmp_path: Path, clock: TurnedClock, s
     world.service.close()
 
     outcome = restored(tmp_path, clock)
-    assert outcome.ended == Ended(sessions=2, challenges=1, pending=1, codes=10, authenticators=1)
+    assert outcome.ended == Ended(
+        sessions=2, challenges=1, pending=1, codes=10, authenticators=1, api_keys=0, devices=0
+    )
     world = await start()
     refused(await world.call("GET", "/users/me", headers={"authorization": f"jwt {old_access}"}), 401, "invalid_token")
     refused(await world.call("POST", "/auth/refresh", {"refresh": old_refresh}), 401, "invalid_token")

@@ -22,7 +22,7 @@ from sallyport.store.work import StorageUnavailableError, Unit
 from sallyport.wiring import Machine
 from sallyport.wiring.host import key_desk
 from tests.surgery import fetch, operate, verify_email
-from tests.world import PASSWORD, Person, World
+from tests.world import PASSWORD, Person, World, bearer
 
 
 class Killed(BaseException):
@@ -96,6 +96,7 @@ async def test_a_list_tells_every_key_and_who_names_it(desk: Desk, people: list[
     assert told["pepper"][0].rows == {
         "backup_sets.pepper_id": 3,
         "api_keys.pepper_id": 0,
+        "devices.pepper_id": 0,
         "refresh_tokens.successor_salt": 0,
         "installation.keys_sealed": 1,
     }
@@ -303,6 +304,7 @@ async def test_a_new_pepper_serves_new_codes_and_the_old_one_the_old(desk: Desk,
     assert old.rows == {
         "backup_sets.pepper_id": 3,
         "api_keys.pepper_id": 0,
+        "devices.pepper_id": 0,
         "refresh_tokens.successor_salt": 1,
         "installation.keys_sealed": 0,
     }
@@ -318,6 +320,29 @@ async def test_a_new_pepper_serves_new_codes_and_the_old_one_the_old(desk: Desk,
     desk.world.clock.advance(60)
     stolen = await desk.world.call("POST", "/auth/refresh", {"refresh": other.refresh})
     assert stolen.status_code == 401, "a spent refresh token is still known for what it is"
+
+
+async def test_keys_and_devices_move_to_the_new_pepper_as_they_are_used(desk: Desk, people: list[Person]) -> None:
+    alice, value = people[0], "c0ffee00" * 4
+    await alice.login()
+    key = (await alice.call("POST", "/users/me/secrets", {"type": "apikey"})).json()["secret"]
+    assert (await alice.call("POST", "/users/me/secrets", {"type": "device", "secret": value})).status_code == 200
+
+    def kept(told: KeyTold) -> tuple[int, int]:
+        return told.rows["api_keys.pepper_id"], told.rows["devices.pepper_id"]
+
+    await desk.keys.rotate("pepper")
+    (old,) = await desk.old("pepper")
+    assert kept(old) == (1, 1)
+    assert "1 in api_keys.pepper_id" in str(await desk.keys.retire("pepper", old.key, settle=0))
+    assert (await desk.world.call("GET", "/users/me", headers=bearer(key))).status_code == 200
+    assert (await desk.world.password(alice.name, value)).status_code == 200
+    (old,) = await desk.old("pepper")
+    assert kept(old) == (0, 0)
+    # And are found there again.
+    assert (await desk.world.call("GET", "/users/me", headers=bearer(key))).status_code == 200
+    assert (await desk.world.password(alice.name, value)).status_code == 200
+    assert (await desk.world.password(alice.name, key)).status_code == 200
 
 
 async def test_the_next_signing_key_signs_and_the_one_after_it_is_published(desk: Desk, people: list[Person]) -> None:
@@ -514,7 +539,8 @@ async def test_a_proof_that_does_not_open_hides_no_other_key(desk: Desk, people:
 async def test_before_the_first_start_there_is_nothing_to_count(desk: Desk) -> None:
     await operate(desk.world, "DELETE FROM installation WHERE id = 1")
     (told,) = await desk.told("pepper")
-    assert set(told.rows) == {"backup_sets.pepper_id", "api_keys.pepper_id", "refresh_tokens.successor_salt"}
+    columns = {"backup_sets.pepper_id", "api_keys.pepper_id", "devices.pepper_id", "refresh_tokens.successor_salt"}
+    assert set(told.rows) == columns
     assert (await desk.keys.rotate("pepper")).moved.rows == 0
 
 

@@ -447,6 +447,10 @@ async def test_a_field_of_a_secret_that_is_not_the_callers_is_forbidden_and_may_
             "period": 60,
             "total": 1_000,
             "remaining": 1_000,
+            "prefix": "spk_AAAAAAAA",
+            "scopes": ["self:read"],
+            "expires": "2030-01-01T00:00:00Z",
+            "suspended": True,
         }
         path = f"/users/me/secrets/{stored['uid']}"
         for name, value in changed.items():
@@ -474,12 +478,19 @@ async def test_a_field_of_a_new_secret_that_is_not_the_callers_is_forbidden(desk
         "remaining": 1_000,
         "version": 7,
         "secret": "JBSWY3DPEHPK3PXP",
+        "prefix": "spk_AAAAAAAA",
+        "scopes": ["self:read"],
+        "expires": "2030-01-01T00:00:00Z",
+        "suspended": True,
     }
-    for kind in ("mfa", "mfabackup"):
+    chosen = {"apikey": {"scopes", "expires"}, "device": {"secret"}}
+    for kind in ("mfa", "mfabackup", "apikey", "device"):
+        given = {"type": kind} | ({"secret": "x" * 32} if kind == "device" else {})
         for name, value in changed.items():
-            answer = await desk.alice.call("POST", "/users/me/secrets", {"type": kind, name: value})
-            assert told(answer) == (403, "field_forbidden"), (kind, name)
-    for kind in ("apikey", "device", "", "MFA", "totp"):
+            if name not in chosen.get(kind, ()):
+                answer = await desk.alice.call("POST", "/users/me/secrets", given | {name: value})
+                assert told(answer) == (403, "field_forbidden"), (kind, name)
+    for kind in ("passkey", "device", "", "MFA", "totp"):
         answer = await desk.alice.call("POST", "/users/me/secrets", {"type": kind})
         assert told(answer) == (400, "invalid_request"), kind
     assert dump(desk.world) == before

@@ -35,8 +35,8 @@ async def test_a_password_is_made_once_and_never_told(world: World) -> None:
     "body",
     [
         {},
-        {"type": "apikey"},
-        {"type": "device", "secret": "x" * 32},
+        {"type": "passkey"},
+        {"type": "apiKey"},
         {"type": "PASSWORD"},
         {"type": ""},
         {"type": None},

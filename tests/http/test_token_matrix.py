@@ -8,6 +8,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from sallyport.kernel.scopes import Scope
 from sallyport.store.work import Sql
 from tests.dump import dump
 from tests.world import PASSWORD, Person, World, basic, bearer
@@ -100,6 +101,11 @@ class Cast:
     other_session: str
     secrets: dict[str, str]
     login: str
+    device: str
+    api_key: str
+    dead_key: str
+    key_session: str
+    """An access token of a session that the API key has opened."""
 
     def as_bearer(self) -> dict[str, str]:
         """Return every value that is no access token, and the access tokens that are no good."""
@@ -123,6 +129,9 @@ class Cast:
             "like the cookie of a page": "spw_" + "A" * 43,
             "like a refresh token": "spr_" + "A" * 43,
             "like a challenge": "spc_" + "A" * 43,
+            "value of a device": self.device,
+            "API key, deleted": self.dead_key,
+            "API key with a letter more": self.api_key + "A",
             "nothing": "",
             "garbage": "f902e78f90827f2.f20978f23v9807039q.2vf9287vf93q879038q27f029q87vf90q2",
         }
@@ -136,6 +145,13 @@ async def cast(world: World) -> Cast:
     await victim.login()
     before_mfa = victim.token
     await victim.enroll()
+    device = "a device of the victim, long enough"
+    assert (await victim.call("POST", "/users/me/secrets", {"type": "device", "secret": device})).status_code == 200
+    keys = [await victim.call("POST", "/users/me/secrets", {"type": "apikey", "scopes": list(Scope)}) for _ in "ab"]
+    (api_key, dead_key), dead = [made.json()["secret"] for made in keys], keys[1].json()["uid"]
+    assert (await victim.call("DELETE", f"/users/me/secrets/{dead}")).status_code == 204
+    assert (await world.call("GET", "/users/me", headers=bearer(api_key))).status_code == 200
+    key_session = (await world.password("victim", api_key)).json()["token"]
     ended = Person(world, "victim", victim.uid, "", "", phone=victim.phone)
     await ended.login()
     await ended.call("POST", "/auth/logout")
@@ -164,6 +180,10 @@ async def cast(world: World) -> Cast:
         next(one["uid"] for one in found if not one["current"]),
         secrets | {"pending": pending},
         (await victim.call("GET", "/users/me/logins")).json()[0]["uid"],
+        device,
+        api_key,
+        dead_key,
+        key_session,
     )
 
 
@@ -268,6 +288,35 @@ async def test_an_access_token_opens_every_private_route(world: World, scheme: s
             assert status in {200, 204}, (route, code)
 
 
+KEYS_OPEN: set[Route] = {
+    ("GET", "/users"),
+    ("GET", "/users/count"),
+    ("GET", "/users/{id}"),
+    ("GET", "/users/{id}/audit"),
+}
+"""What a key with every scope opens about its owner, who holds no trusted role."""
+
+
+async def test_an_api_key_opens_what_its_scopes_open_and_nothing_else(world: World) -> None:
+    people = await cast(world)
+    assert (await world.call("GET", "/users/me", headers=bearer(people.api_key))).status_code == 200
+    before = dump(world)
+    for route in sorted(PRIVATE | TRUSTED | REGISTRATION):
+        for kind, value in {"key": people.api_key, "its session": people.key_session}.items():
+            for scheme in ("Bearer", "jwt"):
+                status, code = await send(people, route, with_token(scheme, value))
+                if route in KEYS_OPEN:
+                    assert (status, code) == (200, ""), (route, kind)
+                else:
+                    assert (status, code) == (403, "forbidden"), (route, kind)
+    for route in sorted(HIDDEN):
+        about = people.stranger.uid
+        path = requested(people, route)[0].replace(people.victim.uid, about)
+        answer = await world.call(route[0], path, requested(people, route)[1], headers=bearer(people.api_key))
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), route
+    assert dump(world) == before
+
+
 async def test_a_stranger_reaches_what_all_share_and_nothing_else(world: World) -> None:
     people = await cast(world)
     before = dump(world)
@@ -316,14 +365,14 @@ async def test_only_a_basic_header_opens_the_first_door(world: World) -> None:
     people = await cast(world)
     before = dump(world)
     wrong = (401, "invalid_credentials")
-    kinds = people.as_bearer() | {"access token": people.victim.token}
+    kinds = people.as_bearer() | {"access token": people.victim.token, "API key": people.api_key}
     for route in sorted(PASSWORD_DOOR):
         assert await send(people, route, Shown()) == UNAUTHENTICATED
         for scheme in ("Bearer", "jwt", "Basic"):
             for kind, value in kinds.items():
                 assert await send(people, route, with_token(scheme, value)) == wrong, (route, scheme, kind)
         for kind, value in kinds.items():
-            if kind != "password":
+            if kind not in {"password", "value of a device", "API key"}:
                 assert await send(people, route, Shown([*basic("victim", value).items()])) == wrong, (route, kind)
         for shown in elsewhere(people.victim.token).values():
             if shown.headers[:1] and shown.headers[0][0] == "authorization":
@@ -337,12 +386,22 @@ async def test_only_a_basic_header_opens_the_first_door(world: World) -> None:
         assert (await send(people, route, Shown([*basic("victim", PASSWORD).items()])))[0] == 200
 
 
+async def test_a_device_and_an_api_key_open_the_first_door_to_their_user_alone(world: World) -> None:
+    people = await cast(world)
+    for route in sorted(PASSWORD_DOOR):
+        for value in (people.device, people.api_key):
+            assert (await send(people, route, Shown([*basic("victim", value).items()])))[0] == 200
+            stranger = Shown([*basic("stranger", value).items()])
+            assert await send(people, route, stranger) == (401, "invalid_credentials")
+
+
 async def test_only_the_challenge_opens_the_second_door(world: World) -> None:
     people = await cast(world)
     before = dump(world)
     (route,) = CODE_DOOR
     dead = (401, "challenge_invalid")
     kinds = people.as_bearer() | {"access token": people.victim.token, "before MFA": people.before_mfa}
+    kinds["API key"] = people.api_key
     del kinds["challenge"]
     for scheme in ("Bearer", "jwt"):
         for kind, value in kinds.items():
@@ -366,6 +425,7 @@ async def test_only_a_refresh_token_is_refreshed(world: World) -> None:
     people = await cast(world)
     before = dump(world)
     kinds = people.as_bearer() | {"access token": people.victim.token, "before MFA": people.before_mfa}
+    kinds["API key"] = people.api_key
     del kinds["refresh token"]
     for kind, value in kinds.items():
         answer = await world.call("POST", "/auth/refresh", {"refresh": value})

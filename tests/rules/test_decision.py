@@ -73,6 +73,18 @@ def test_a_throttled_one_of_an_older_release_has_no_wait() -> None:
 
 
 def test_a_factor_of_another_release_has_its_own_name() -> None:
-    other = record(Event.LOGIN_PASSWORD, Outcome.SUCCESS, "device", session="s")
-    assert explained(other)[0] == "The device was right."
+    other = record(Event.LOGIN_PASSWORD, Outcome.SUCCESS, "passkey", session="s")
+    assert explained(other)[0] == "The passkey was right."
     assert second_factor(other) == "not asked"
+
+
+def test_what_stands_in_the_place_of_a_password_says_so() -> None:
+    for factor, said in ((Factor.DEVICE, "The value of the device"), (Factor.API_KEY, "The API key")):
+        told = by_client(known=False, secret="a-uid")
+        good = record(Event.LOGIN_PASSWORD, Outcome.SUCCESS, factor, session="s", detail=told)
+        assert read(told).secret == "a-uid"
+        assert explained(good)[:2] == [
+            f"{said} was right.",
+            "It stood in the place of the password, and passed by the second factor where there is one.",
+        ]
+        assert second_factor(good) == "not asked"

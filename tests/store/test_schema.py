@@ -28,6 +28,8 @@ WITHOUT_INDEX = {
     "sallyport.keys.store.PROOF": "a table of one row at most",
     "sallyport.keys.store.SUCCESSORS_COUNT": "an index would cost every refresh; asked by two rare commands",
     "sallyport.backups.store.END_PENDING": "a restore, over all pending enrollments",
+    "sallyport.backups.store.FORGET_DEVICES": "a restore, over all devices",
+    "sallyport.backups.store.SUSPEND_KEYS": "a restore suspends every API key",
     "sallyport.backups.store.SPEND_STEPS": "a restore spends the steps of every authenticator",
     "sallyport.backups.store.VOID_CODES": "a restore voids every backup code",
     "sallyport.doctor.store.HOLDERS": "the doctor looks for admins among all users, for an operator who waits",

@@ -22,6 +22,8 @@ _SAID: Final = {
     Factor.PASSWORD: "The password",
     Factor.TOTP: "The code of the app",
     Factor.BACKUP_CODE: "The backup code",
+    Factor.DEVICE: "The value of the device",
+    Factor.API_KEY: "The API key",
 }
 
 
@@ -39,12 +41,15 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     rule: str | None = None
     by: str | None = None
     """The end of the grace, RFC 3339."""
+    secret: str | None = None
+    """The uid of the device or API key."""
 
 
-def by_client(*, known: bool, why: str | None = None) -> str:
+def by_client(*, known: bool, why: str | None = None, secret: str | None = None) -> str:
     """Write what is to be said of a try that was judged: by hand, because every login passes here."""
     client = "client=known" if known else "client=stranger"
-    return f"{client} why={why}" if why else client
+    told = f"{client} why={why}" if why else client
+    return f"{told} secret={secret}" if secret else told
 
 
 def written(decision: Decision) -> str | None:
@@ -110,6 +115,8 @@ def _second_factor(record: Record, decision: Decision) -> list[str]:
         return ["It was a new proof for a session that was open already."]
     if decision.why == ALONE:
         return ["It stood for password and code, as the operator allows: the session has one factor."]
+    if record.factor in {Factor.DEVICE, Factor.API_KEY}:
+        return ["It stood in the place of the password, and passed by the second factor where there is one."]
     if record.factor != Factor.PASSWORD:
         return ["It was given as the second factor that the account has."]
     if second_factor(record) == "asked":

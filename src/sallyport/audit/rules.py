@@ -22,7 +22,8 @@ class Event(enum.StrEnum):
     """
 
     LOGIN_PASSWORD = "login.password"  # noqa: S105  # the name of an event
-    """A password was judged at the first door. A success without a session was given a challenge."""
+    """A password was judged at the first door. A success without a session was given a challenge; where `factor` is
+    `device` or `api_key`, that was shown in its place, and `detail` names it."""
     LOGIN_CODE = "login.code"
     """A code was judged at the second door, or in place of a password where that is switched on."""
     LOGIN_ELEVATE = "login.elevate"
@@ -104,6 +105,7 @@ class Factor(enum.StrEnum):
     TOTP = "totp"
     BACKUP_CODE = "backup_code"
     API_KEY = "api_key"
+    DEVICE = "device"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

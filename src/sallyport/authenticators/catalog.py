@@ -6,6 +6,7 @@ from typing import Final
 
 from sallyport.authenticators.api_keys import store as api_keys
 from sallyport.authenticators.backup_codes import store as backup_codes
+from sallyport.authenticators.devices import store as devices
 from sallyport.authenticators.password import store as passwords
 from sallyport.authenticators.rules import Authenticator
 from sallyport.authenticators.totp import store as totp
@@ -36,6 +37,7 @@ KINDS: Final = (
     Kind(type=totp.TYPE, of_user=totp.of_user, describe=totp.describe),
     Kind(type=backup_codes.TYPE, of_user=_backup_codes, describe=backup_codes.describe),
     Kind(type=api_keys.TYPE, of_user=api_keys.of_user, describe=api_keys.describe),
+    Kind(type=devices.TYPE, of_user=devices.of_user, describe=devices.describe),
 )
 
 
@@ -51,8 +53,8 @@ def find(rows: Rows, user: str, uid: str, now: int) -> Authenticator | None:
 
 
 def has_secret(rows: Rows, user: str) -> bool:
-    """Tell whether a user has any authenticator; none of the other kinds is ever the first one."""
-    return passwords.of_user(rows, user) is not None or api_keys.has_any(rows, user)
+    """Tell whether a user has any authenticator; none of the other kinds is ever the first or the last one."""
+    return passwords.of_user(rows, user) is not None or devices.has_any(rows, user) or api_keys.has_any(rows, user)
 
 
 def describe(rows: Rows, told: Authenticator, description: str | None, now: int) -> bool:

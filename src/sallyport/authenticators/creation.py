@@ -5,6 +5,7 @@ from msgspec import UNSET, UnsetType
 from sallyport.authenticators.api_keys.flow import CreateApiKey
 from sallyport.authenticators.api_keys.rules import Wish
 from sallyport.authenticators.backup_codes.flow import RegenerateCodes
+from sallyport.authenticators.devices.flow import CreateDevice
 from sallyport.authenticators.password.flow import SetPassword
 from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr
 from sallyport.authenticators.wire import Creation, MfaValue, NewSecret, first_changed, may_repeat, told
@@ -25,12 +26,14 @@ class Create:
         draw_qr: DrawQr,
         regenerate: RegenerateCodes,
         create_api_key: CreateApiKey,
+        create_device: CreateDevice,
     ) -> None:
         self._set_password = set_password
         self._begin_enrollment = begin_enrollment
         self._draw_qr = draw_qr
         self._regenerate = regenerate
         self._create_api_key = create_api_key
+        self._create_device = create_device
 
     async def __call__(self, ask: Ask[Creation]) -> Answer | Refused:
         """Answer `POST /users/{id}/secrets`."""
@@ -42,6 +45,9 @@ class Create:
             return await self._password(ask, ask.body.password)
         if ask.body.api_key:
             return await self._api_key(ask, ask.body.api_key)
+        if ask.body.device:
+            known_now = await self._create_device(ask.me, ask.body.device)
+            return known_now if isinstance(known_now, Refused) else Answer(told(known_now))
         if body.type == "mfa":
             return await self._mfa(ask)
         made = await self._regenerate(ask.me)
@@ -67,4 +73,4 @@ class Create:
 
 
 def _names_server_value(body: NewSecret) -> bool:
-    return body.type != "password" and not isinstance(body.secret, UnsetType)
+    return body.type not in {"password", "device"} and not isinstance(body.secret, UnsetType)

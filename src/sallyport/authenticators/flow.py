@@ -9,6 +9,7 @@ from sallyport.audit.rules import Event, Factor
 from sallyport.authenticators import catalog
 from sallyport.authenticators.api_keys import store as api_keys
 from sallyport.authenticators.backup_codes import store as backup_codes
+from sallyport.authenticators.devices import store as devices
 from sallyport.authenticators.password import store as passwords
 from sallyport.authenticators.ports import Sessions
 from sallyport.authenticators.rules import Authenticator, TotpTraits
@@ -28,6 +29,7 @@ FACTORS: Final = {
     totp.TYPE: Factor.TOTP,
     backup_codes.TYPE: Factor.BACKUP_CODE,
     api_keys.TYPE: Factor.API_KEY,
+    devices.TYPE: Factor.DEVICE,
 }
 """What the audit log calls each kind of authenticator."""
 
@@ -149,6 +151,11 @@ class RemoveAuthenticator:
                 return None
             case api_keys.TYPE:
                 api_keys.delete(rows, user, told.uid)
+                self._sessions.end_opened_by(rows, user, told.uid, caller)
+                return None
+            case devices.TYPE:
+                devices.delete(rows, user, told.uid)
+                self._sessions.end_opened_by(rows, user, told.uid, caller)
                 return None
             case _:
                 demanded = self._policy.demands_mfa(owner.roles)

@@ -4,7 +4,6 @@ from typing import Any
 
 from msgspec import UnsetType
 
-from sallyport.authenticators.codes import Code
 from sallyport.authenticators.creation import Create
 from sallyport.authenticators.flow import (
     DescribeAuthenticator,
@@ -17,6 +16,7 @@ from sallyport.authenticators.rules import Authenticator
 from sallyport.authenticators.totp.flow import Enroll
 from sallyport.authenticators.wire import (
     EnrollBody,
+    Enrollment,
     NewSecret,
     Removal,
     Rewrite,
@@ -66,7 +66,7 @@ class SecretRoutes:
         self._change_password = change_password
         self._enroll = enroll
 
-    async def change(self, ask: Ask[Code | Rewrite]) -> Answer | Refused:
+    async def change(self, ask: Ask[Enrollment | Rewrite]) -> Answer | Refused:
         """Answer `PUT /users/{id}/secrets/{sid}`."""
         wish = ask.body
         if not isinstance(wish, Rewrite):
@@ -84,15 +84,15 @@ class SecretRoutes:
         outcome = await self._describe(ask.me, description)
         return outcome if isinstance(outcome, Refused) else Answer(told(outcome))
 
-    async def enroll(self, ask: Ask[Code]) -> Answer | Refused:
+    async def enroll(self, ask: Ask[Enrollment]) -> Answer | Refused:
         """Answer `PUT /users/{id}/secrets/{sid}/enroll`."""
         return await self._enrolled(ask, ask.body)
 
-    async def _enrolled(self, ask: Ask[Any], code: Code) -> Answer | Refused:
+    async def _enrolled(self, ask: Ask[Any], wish: Enrollment) -> Answer | Refused:
         found = await self._read.one(ask.target, ask.params["sid"])
         if not isinstance(found, Refused) and found.type != "mfa":
             raise UnfitError("/token", "Only a secret of type 'mfa' is enrolled.")
-        outcome = await self._enroll(ask.me, ask.params["sid"], code)
+        outcome = await self._enroll(ask.me, ask.params["sid"], wish.code, keep_devices=wish.keep_devices)
         if isinstance(outcome, Refused):
             return outcome
         return Answer(told(outcome.told, codes=outcome.codes.reveal(), session=auth_token(outcome.granted)))
@@ -192,7 +192,7 @@ class SecretRoutes:
             Endpoint(
                 method="POST",
                 path="/users/{id}/secrets",
-                summary="Create a secret: a password, an authenticator app, a new set of backup codes, an API key",
+                summary="Create a secret: password, authenticator app, new set of backup codes, API key, device",
                 who=Who.OWNER,
                 body=NewSecret,
                 parse=parse_creation,

@@ -35,6 +35,10 @@ class Sessions(Protocol):
         """End every session of a user but the caller's own, and every open challenge."""
         ...
 
+    def end_opened_by(self, rows: Rows, uid: str, secret: str, caller: Caller) -> None:
+        """End the sessions that a device or an API key of a user has opened, because the caller has removed it."""
+        ...
+
     def end_challenges(self, rows: Rows, uid: str) -> None:
         """End every open challenge of a user."""
         ...

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from sallyport.authenticators.api_keys.rules import Wish
+from sallyport.authenticators.api_keys.rules import Wish, is_key
 from sallyport.authenticators.codes import DIGITS, Code, parse_code
+from sallyport.authenticators.devices.rules import SHORTEST, is_long_enough
+from sallyport.authenticators.devices.rules import Wish as DeviceWish
 from sallyport.authenticators.password.rules import parse_password
 from sallyport.authenticators.rules import ApiKeyTraits, Authenticator, BackupTraits, TotpTraits
 from sallyport.authenticators.totp.rules import ALGORITHM, PERIOD
@@ -78,7 +80,7 @@ class KnownFields(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 class NewSecret(KnownFields, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /users/{id}/secrets`."""
 
-    type: Literal["password", "mfa", "mfabackup", "apikey"]
+    type: Literal["password", "mfa", "mfabackup", "apikey", "device"]
     secret: Field | UnsetType = UNSET
     description: Field | UnsetType | None = UNSET
     version: int | UnsetType = UNSET
@@ -93,12 +95,14 @@ class SecretChange(KnownFields, frozen=True, rename="camel", kw_only=True, forbi
     secret: Field | UnsetType = UNSET
     current: Field | UnsetType = UNSET
     description: Field | UnsetType | None = UNSET
+    keep_devices: bool | UnsetType = UNSET
 
 
-class EnrollBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `PUT /users/{id}/secrets/{sid}/enroll`."""
+class EnrollBody(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """The body of `PUT /users/{id}/secrets/{sid}/enroll`. Where it switches MFA on, known devices go, or are kept."""
 
     token: Field | int
+    keep_devices: bool = False
 
 
 class Removal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,6 +118,7 @@ class Creation:
     body: NewSecret
     password: Hidden[str] | None
     api_key: Wish | None
+    device: DeviceWish | None
     description: str | None
 
 
@@ -134,6 +139,14 @@ class Rewrite:
         return self.body.suspended is False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrollment:
+    """The first code of an authenticator app, parsed."""
+
+    code: Code
+    keep_devices: bool
+
+
 def parse_creation(body: NewSecret) -> Creation:
     """Read the body of a `POST`. Raises `UnfitError`."""
     password = None
@@ -142,7 +155,18 @@ def parse_creation(body: NewSecret) -> Creation:
             raise UnfitError("/secret", "A password is given as 'secret'.")
         password = parse_password(body.secret, "/secret")
     api_key = _api_key(body) if body.type == "apikey" else None
-    return Creation(body=body, password=password, api_key=api_key, description=_description(body))
+    device = _device(body) if body.type == "device" else None
+    return Creation(body=body, password=password, api_key=api_key, device=device, description=_description(body))
+
+
+def _device(body: NewSecret) -> DeviceWish:
+    # Read as a login reads it: what is normalized there has to be so here.
+    value = None if isinstance(body.secret, UnsetType) else parse_password(body.secret, "/secret")
+    if value is None or not is_long_enough(value.reveal()):
+        raise UnfitError("/secret", f"A device is known by a 'secret' of {SHORTEST} characters or more.")
+    if is_key(value.reveal()):
+        raise UnfitError("/secret", "This is an API key: let the device draw a value of its own.")
+    return DeviceWish(value=value, description=_description(body))
 
 
 def _api_key(body: NewSecret) -> Wish:
@@ -157,12 +181,14 @@ def _api_key(body: NewSecret) -> Wish:
     )
 
 
-def parse_change(body: SecretChange) -> Code | Rewrite:
+def parse_change(body: SecretChange) -> Enrollment | Rewrite:
     """Read the body of a `PUT`. Raises `UnfitError`."""
     if not isinstance(body.token, UnsetType):
-        if any(getattr(body, field) is not UNSET for field in body.__struct_fields__ if field != "token"):
+        if any(getattr(body, field) is not UNSET for field in body.__struct_fields__ if field not in _ENROLLING):
             raise UnfitError("/token", "Enroll with 'token' alone, or change without it.")
-        return parse_code(body.token)
+        return Enrollment(code=parse_code(body.token), keep_devices=body.keep_devices is True)
+    if not isinstance(body.keep_devices, UnsetType):
+        raise UnfitError("/keepDevices", "Only who enrolls, with 'token', chooses whether devices are kept.")
     if isinstance(body.version, UnsetType):
         raise UnfitError("/version", "Send the version that you have read.")
     passwords = None
@@ -179,9 +205,9 @@ def parse_change(body: SecretChange) -> Code | Rewrite:
     )
 
 
-def parse_enrollment(body: EnrollBody) -> Code:
+def parse_enrollment(body: EnrollBody) -> Enrollment:
     """Read the body of an enrollment. Raises `UnfitError`."""
-    return parse_code(body.token)
+    return Enrollment(code=parse_code(body.token), keep_devices=body.keep_devices)
 
 
 def parse_removal(body: Removal) -> Removal:
@@ -201,9 +227,11 @@ TRAITS: Final[Mapping[str, dict[str, Any]]] = {
     "mfa": {"enrolled": False, "algorithm": ALGORITHM, "digits": DIGITS, "period": PERIOD},
     "mfabackup": {},
     "apikey": {"suspended": False},
+    "device": {},
 }
 """What is known of a new secret of each type before it is made."""
 
+_ENROLLING: Final = ("token", "keep_devices")
 _REPEATABLE: Final = (*KnownFields.__struct_fields__, "type")
 
 

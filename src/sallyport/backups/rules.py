@@ -27,6 +27,8 @@ class Ended:
     pending: int
     codes: int
     authenticators: int
+    api_keys: int
+    devices: int
 
 
 def schema_fault(version: str | None, newest: str) -> str | None:

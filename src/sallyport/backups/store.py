@@ -2,7 +2,9 @@
 
 What came after the backup is not in it: whatever could have been spent, ended or revoked since counts as if it was.
 Sessions end, with their refresh tokens; challenges and pending enrollments go; every TOTP step that was ever shown is
-spent; backup codes are void. Counted tries stay as the backup has them: forgetting them would help a guesser. Known
+spent; backup codes are void. API keys and devices that were revoked since must not come back: keys are suspended until
+their owners put them back, and devices are forgotten where there is a password to log in with. Counted tries stay as
+the backup has them: forgetting them would help a guesser. Known
 clients stay too: they prove nothing, and without them a guesser could shut everybody out on the worst of days.
 """
 
@@ -16,6 +18,10 @@ END_SESSIONS = Sql("DELETE FROM sessions")
 END_CHALLENGES = Sql("DELETE FROM challenges")
 END_PENDING = Sql("DELETE FROM totp WHERE enrolled_at IS NULL")
 SPEND_STEPS = Sql("UPDATE totp SET last_step = :step WHERE last_step < :step")
+SUSPEND_KEYS = Sql("UPDATE api_keys SET suspended_at = :now, version = version + 1 WHERE suspended_at IS NULL")
+FORGET_DEVICES = Sql(
+    "DELETE FROM devices WHERE EXISTS (SELECT 1 FROM passwords WHERE passwords.user_id = devices.user_id)"
+)
 VOID_CODES = Sql("UPDATE backup_codes SET spent_at = :now WHERE spent_at IS NULL")
 
 
@@ -44,4 +50,6 @@ def end_everything(rows: Rows, step: int, now: int) -> Ended:
         pending=rows.change(END_PENDING),
         codes=rows.change(VOID_CODES, now=now),
         authenticators=rows.change(SPEND_STEPS, step=step),
+        api_keys=rows.change(SUSPEND_KEYS, now=now),
+        devices=rows.change(FORGET_DEVICES),
     )

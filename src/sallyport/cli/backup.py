@@ -101,6 +101,8 @@ def _told_ended(restored: Restored | PutRight) -> list[str]:
         f"ended            {ended.sessions} sessions, {ended.challenges} half logins, {ended.pending} half enrollments",
         f"void             {ended.codes} backup codes: their owners make new ones after the next login",
         f"spent            the codes that {ended.authenticators} authenticators show now and next; later ones are good",
+        f"suspended        {ended.api_keys} API keys: their owners put them back, each by itself",
+        f"forgotten        {ended.devices} devices, of users who have a password to log in with",
         "All else is as it was when the backup was taken: whoever was disabled, deleted, or given another password,",
         "another authenticator or another role since then has to be again.",
         *left,

@@ -29,18 +29,6 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     amr: tuple[str, ...]
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """What the database says at this moment of a session that has not ended."""
-
-    uid: str
-    name: str
-    roles: tuple[str, ...]
-    mfa: bool
-    met_at: int | None
-    """When the rule about second factors first met the user."""
-    client_digest: bytes | None
-
-
 class KeyStanding(msgspec.Struct, frozen=True, kw_only=True):
     """What the database says at this moment of an API key that is good."""
 
@@ -55,6 +43,20 @@ class KeyStanding(msgspec.Struct, frozen=True, kw_only=True):
     """How its maker had proved themselves."""
     by_trusted: bool
     """Its maker held a trusted role, proven at the account's strongest level."""
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database says at this moment of a session that has not ended."""
+
+    uid: str
+    name: str
+    roles: tuple[str, ...]
+    mfa: bool
+    met_at: int | None
+    """When the rule about second factors first met the user."""
+    client_digest: bytes | None
+    key: KeyStanding | None
+    """The API key that opened it, if one did."""
 
 
 class Browsing(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +135,7 @@ class Gate:
             return Refused(why=Why.UNAUTHENTICATED)
         if credential.value.startswith(API_KEY):
             key = await self._keys.standing(Hidden(credential.value))
-            return await self._by_key(key, client) if key else Refused(why=Why.INVALID_TOKEN)
+            return await self._by_key(key, "", client) if key else Refused(why=Why.INVALID_TOKEN)
         claims = self._tokens.read(credential.value)
         standing = claims and await self._sessions.standing(claims.session)
         if not claims or not standing or standing.uid != claims.uid:
@@ -148,6 +150,8 @@ class Gate:
         return await self._judged(found.claims, found.standing, client)
 
     async def _judged(self, claims: Claims, standing: Standing, client: Client) -> Caller:
+        if standing.key:
+            return await self._by_key(standing.key, claims.session, client)
         now = self._clock.now()
         demand = await self._demand(standing, client, now)
         recent = now // SECOND - claims.auth_time <= FRESH_SECONDS
@@ -176,14 +180,14 @@ class Gate:
             await self._sessions.meet(standing.uid, client)
         return demand
 
-    async def _by_key(self, key: KeyStanding, client: Client) -> Caller:
-        """Return the caller of a key: never fresh, never trusted, whoever made it."""
+    async def _by_key(self, key: KeyStanding, session: str, client: Client) -> Caller:
+        """Return the caller of a key, or of a session that it opened: never fresh, never trusted, whoever made it."""
         # What was the strongest level when it was made may not be that any more.
         strongest = not key.mfa or "mfa" in key.maker_amr
         return Caller(
             uid=key.uid,
             name=key.name,
-            session="",
+            session=session,
             roles=key.roles,
             mfa=key.mfa,
             fresh=False,

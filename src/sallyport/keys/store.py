@@ -58,6 +58,8 @@ RENEW_PROOF = Sql("UPDATE installation SET keys_sealed = :new WHERE id = 1 AND k
 
 CODES_NEXT_PEPPER = Sql("SELECT pepper_id FROM backup_sets WHERE pepper_id > :after ORDER BY pepper_id LIMIT 1")
 API_KEYS_NEXT_PEPPER = Sql("SELECT pepper_id FROM api_keys WHERE pepper_id > :after ORDER BY pepper_id LIMIT 1")
+DEVICES_NEXT_PEPPER = Sql("SELECT pepper_id FROM devices WHERE pepper_id > :after ORDER BY pepper_id LIMIT 1")
+DEVICES_COUNT = Sql("SELECT count(*) FROM devices WHERE pepper_id = :key")
 API_KEYS_COUNT = Sql("SELECT count(*) FROM api_keys WHERE pepper_id = :key")
 CODES_COUNT = Sql("SELECT count(*) FROM backup_sets WHERE pepper_id = :key")
 # The successors of spent refresh tokens are derived under the pepper that their salt names. No index: it would cost
@@ -114,9 +116,12 @@ _CODES: Final = Naming(
 _API_KEYS: Final = Naming(
     ring="pepper", where="api_keys.pepper_id", count=API_KEYS_COUNT, next_key=API_KEYS_NEXT_PEPPER, as_text=True
 )
+_DEVICES: Final = Naming(
+    ring="pepper", where="devices.pepper_id", count=DEVICES_COUNT, next_key=DEVICES_NEXT_PEPPER, as_text=True
+)
 _SUCCESSORS: Final = Naming(ring="pepper", where="refresh_tokens.successor_salt", count=SUCCESSORS_COUNT, next_key=None)
 _AUDIT: Final = Naming(ring="audit", where="audit_log.row_digest", count=AUDIT_ROWS_COUNT, next_key=None)
-NAMINGS: Final = (_PASSWORDS, _TOTP, _OUTBOX, _CODES, _API_KEYS, _SUCCESSORS, _AUDIT)
+NAMINGS: Final = (_PASSWORDS, _TOTP, _OUTBOX, _CODES, _API_KEYS, _DEVICES, _SUCCESSORS, _AUDIT)
 SEALED: Final = (
     Sealed(table="passwords", column="hash_sealed", naming=_PASSWORDS, under=PASSWORDS_UNDER, reseal=RESEAL_PASSWORD),
     Sealed(table="totp", column="seed_sealed", naming=_TOTP, under=TOTP_UNDER, reseal=RESEAL_TOTP),

@@ -4,6 +4,7 @@ from base64 import urlsafe_b64decode
 from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from sallyport.edge.gate import Claims
 from sallyport.kernel.clock import MINUTE, SECOND, Clock
@@ -43,6 +44,8 @@ class AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
     acr: str
     amr: tuple[str, ...]
     profile: Profile
+    scope: str | UnsetType = UNSET
+    """All that the token is good for, where an API key opened the session. RFC 8693 4.2"""
 
 
 class Minted(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +84,7 @@ class Mint:
             acr=acr(session.proven),
             amr=amr(session.proven),
             profile=profile,
+            scope=UNSET if session.scopes is None else " ".join(session.scopes),
         )
         key = self._keys.active
         message = key.header + b"." + encoded(self._encode(claims))

@@ -9,14 +9,16 @@ import msgspec
 from sallyport.kernel.clock import SECOND
 
 Proven = tuple[str, ...]
-"""Methods really used in a session, in the words of RFC 8176: `pwd`, `otp`."""
+"""Methods really used in a session, in the words of RFC 8176: `pwd`, `otp`, `swk`."""
 
 PASSWORD: Final[Proven] = ("pwd",)
 PASSWORD_AND_CODE: Final[Proven] = ("pwd", "otp")
 CODE: Final[Proven] = ("otp",)
+POSSESSION: Final[Proven] = ("swk",)
+"""Of a device, or of an API key: a value that a program keeps."""
 NOTHING: Final[Proven] = ()
 
-_KIND: Final = {"pwd": "knowledge", "otp": "possession"}
+_KIND: Final = {"pwd": "knowledge", "otp": "possession", "swk": "possession"}
 GRACE: Final = 10 * SECOND
 
 
@@ -55,6 +57,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     user_agent: str
     client_digest: bytes | None = None
     """The known client that a full login opened it with."""
+    secret: str | None = None
+    """The device or API key that opened it, and with which it ends."""
+    scopes: tuple[str, ...] | None = None
+    """All that it is good for, where an API key opened it."""
 
 
 def ends_at(session: Session, limits: Limits) -> int:

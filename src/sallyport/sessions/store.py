@@ -10,10 +10,14 @@ from sallyport.sessions.rules import Proven, Session
 from sallyport.store.work import Row, Rows, Soon, Sql
 from sallyport.users.store import read_roles
 
-_FIELDS: Final = "id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent, client_digest"
+_FIELDS: Final = (
+    "id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent, client_digest, secret_id, scopes"
+)
 INSERT = Sql(
-    """INSERT INTO sessions (id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent, client_digest)
-       VALUES (:uid, :user, :proven, :auth_time, :created_at, :last_used_at, :ip, :user_agent, :client_digest)"""
+    """INSERT INTO sessions (id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent, client_digest,
+                             secret_id, scopes)
+       VALUES (:uid, :user, :proven, :auth_time, :created_at, :last_used_at, :ip, :user_agent, :client_digest,
+               :secret, :scopes)"""
 )
 FIND = Sql(f"SELECT {_FIELDS} FROM sessions WHERE id = :uid")  # noqa: S608  # constants of this file, no input
 MFA_BEHIND = Sql(
@@ -22,15 +26,17 @@ MFA_BEHIND = Sql(
 )
 STANDING = Sql(
     """SELECT sessions.id, user_id, proven, auth_time, sessions.created_at, last_used_at, ip, user_agent,
-              client_digest, name, roles, mfa_since, mfa_met_at
+              client_digest, secret_id, scopes, name, roles, mfa_since, mfa_met_at
        FROM sessions JOIN users ON users.id = sessions.user_id
        WHERE sessions.id = :uid AND disabled_at IS NULL"""
 )
+# No page is opened by the session of an API key: pages know nothing of scopes.
 BROWSING = Sql(
     """SELECT sessions.id, user_id, proven, sessions.auth_time, sessions.created_at, last_used_at, ip, user_agent,
-              client_digest, name, roles, mfa_since, mfa_met_at
+              client_digest, secret_id, scopes, name, roles, mfa_since, mfa_met_at
        FROM browser_sessions JOIN sessions ON sessions.id = session_id JOIN users ON users.id = sessions.user_id
-       WHERE token_digest = :digest AND browser_sessions.auth_time = sessions.auth_time AND disabled_at IS NULL"""
+       WHERE token_digest = :digest AND browser_sessions.auth_time = sessions.auth_time AND disabled_at IS NULL
+         AND scopes IS NULL"""
 )
 # One token a session: whoever gives a new one takes the old one away.
 BIND_BROWSER = Sql(
@@ -46,6 +52,7 @@ USED = Sql("UPDATE sessions SET last_used_at = :now WHERE id = :uid")
 PROVEN_NOW = Sql("UPDATE sessions SET proven = :proven, auth_time = :now, last_used_at = :now WHERE id = :uid")
 PROVEN = Sql("UPDATE sessions SET proven = :proven WHERE id = :uid")
 END = Sql("DELETE FROM sessions WHERE id = :uid AND user_id = :user")
+END_OPENED_BY = Sql("DELETE FROM sessions WHERE user_id = :user AND secret_id = :secret")
 END_OTHERS = Sql("DELETE FROM sessions WHERE user_id = :user AND id <> :keep")
 SWEEP = Sql(
     """DELETE FROM sessions WHERE id IN
@@ -116,6 +123,8 @@ def insert(rows: Rows, session: Session) -> None:
         ip=session.ip,
         user_agent=session.user_agent,
         client_digest=session.client_digest,
+        secret=session.secret,
+        scopes=None if session.scopes is None else " ".join(session.scopes),
     )
 
 
@@ -203,6 +212,11 @@ def end_others(rows: Rows, user: str, keep: str) -> int:
     return rows.change(END_OTHERS, user=user, keep=keep)
 
 
+def end_opened_by(rows: Rows, user: str, secret: str) -> int:
+    """End the sessions that a device or an API key of a user has opened. Returns how many."""
+    return rows.change(END_OPENED_BY, user=user, secret=secret)
+
+
 def sweep(rows: Rows, idle_before: int, most: int) -> int:
     """Erase sessions that ended by themselves; returns how many."""
     return rows.change(SWEEP, idle_before=idle_before, most=most)
@@ -238,7 +252,7 @@ def retire_tokens(rows: Rows, session: str, now: int) -> None:
 def _with_owner(row: Row | None) -> tuple[Session, Owner] | None:
     if row is None:
         return None
-    name, roles, mfa_since, met_at = row[9:]
+    name, roles, mfa_since, met_at = row[11:]
     owner = Owner(
         name=name,
         roles=read_roles(roles),
@@ -261,4 +275,6 @@ def _session(row: Row) -> Session:
         ip=row[6],
         user_agent=row[7],
         client_digest=row[8],
+        secret=row[9],
+        scopes=None if row[10] is None else tuple(row[10].split()),
     )

@@ -17,14 +17,14 @@ from sqlalchemy import (
     text,
 )
 
-from sallyport.store import mail_tables
+from sallyport.store import mail_tables, secret_tables
 from sallyport.store.columns import metadata
 from sallyport.store.columns import moment as _moment
 from sallyport.store.columns import owner as _owner
 from sallyport.store.columns import resource as _resource
 from sallyport.store.columns import uid as _uid
 
-__all__ = ["mail_tables", "metadata"]
+__all__ = ["mail_tables", "metadata", "secret_tables"]
 
 installation = Table(
     "installation",
@@ -136,28 +136,6 @@ backup_codes = Table(
     _moment("spent_at", known=False),
 )
 
-# Good by itself, so its digest is all that finds it. No unique constraint: 256 random bits are unique.
-api_keys = Table(
-    "api_keys",
-    metadata,
-    _owner(key=True),
-    _uid(key=True),
-    Column("key_digest", LargeBinary, nullable=False, index=True),
-    Column("pepper_id", Text, nullable=False, index=True),
-    # Its first characters, by which its owner knows it.
-    Column("prefix", Text, nullable=False),
-    Column("scopes", Text, nullable=False),
-    _moment("expires_at", known=False),
-    # Since a password was reset: until its owner puts it back.
-    _moment("suspended_at", known=False),
-    # Who made it, how and when (in seconds) they had proved themselves, and whether as a holder of a trusted role.
-    _uid("maker_id"),
-    Column("maker_amr", Text, nullable=False),
-    Column("maker_auth_time", BigInteger, nullable=False),
-    Column("by_trusted", Integer, nullable=False),
-    *_resource(),
-)
-
 sessions = Table(
     "sessions",
     metadata,
@@ -172,6 +150,9 @@ sessions = Table(
     Column("user_agent", Text, nullable=False),
     # The known client that opened it, if it was opened by a full login.
     Column("client_digest", LargeBinary, nullable=True),
+    # The device or API key that opened it, and what an API key's is good for.
+    Column("secret_id", String(36), nullable=True),
+    Column("scopes", Text, nullable=True),
     Index("sessions_by_last_use", "last_used_at"),
 )
 

@@ -4,8 +4,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sallyport.audit.flow.read import ReadAudit
+from sallyport.authenticators import catalog
 from sallyport.authenticators.api_keys.flow import CreateApiKey
 from sallyport.authenticators.backup_codes.flow import DrawCodes, RegenerateCodes
+from sallyport.authenticators.devices import store as devices
+from sallyport.authenticators.devices.flow import CreateDevice
 from sallyport.authenticators.flow import DescribeAuthenticator, ReadAuthenticators, RemoveAuthenticator
 from sallyport.authenticators.password.flow import ChangePassword, SetPassword
 from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr, Enroll
@@ -13,6 +16,7 @@ from sallyport.login.flow.answer import AnswerChallenge
 from sallyport.login.flow.begin import BeginLogin
 from sallyport.login.flow.codes import CodeJudge
 from sallyport.login.flow.elevate import Elevate
+from sallyport.login.flow.possession import Possession
 from sallyport.login.flow.register import Register
 from sallyport.sessions.flow.browser import BindBrowser
 from sallyport.sessions.flow.manage import ManageSessions
@@ -55,13 +59,20 @@ class Flows:
             work=service.work,
             hashing=service.hashing,
             keeper=service.keeper,
-            judge=self._judge,
+            judge=self._judge if service.settings.backup_code_login else None,
+            possession=Possession(
+                vault=service.vault,
+                keeper=service.keeper,
+                throttle=service.throttle,
+                journal=service.journal,
+                clients=service.clients,
+                clock=service.clock,
+            ),
             throttle=service.throttle,
             journal=service.journal,
             clients=service.clients,
             clock=service.clock,
             randomness=service.randomness,
-            backup_code_login=service.settings.backup_code_login,
         )
 
     @cached_property
@@ -147,6 +158,21 @@ class Flows:
             policy=service.passwords,
             sessions=service.keeper,
             journal=service.journal,
+            has_other=devices.has_any,
+            clock=service.clock,
+            ids=service.ids,
+        )
+
+    @cached_property
+    def create_device(self) -> CreateDevice:
+        """Makes a device known."""
+        service = self._service
+        return CreateDevice(
+            work=service.work,
+            vault=service.vault,
+            sessions=service.keeper,
+            journal=service.journal,
+            has_secret=catalog.has_secret,
             clock=service.clock,
             ids=service.ids,
         )

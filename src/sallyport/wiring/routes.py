@@ -38,6 +38,7 @@ def secrets(service: "Service") -> SecretRoutes:
         draw_qr=flows.draw_qr,
         regenerate=flows.regenerate,
         create_api_key=flows.create_api_key,
+        create_device=flows.create_device,
     )
     return SecretRoutes(
         create=create,

@@ -6,6 +6,7 @@ from typing import Final
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.api_keys import store
+from sallyport.authenticators.api_keys.digest import digests
 from sallyport.authenticators.api_keys.rules import MOST_KEYS, RANDOM_BYTES, Wish, is_key, key_of, prefix_of
 from sallyport.authenticators.ports import Sessions
 from sallyport.authenticators.rules import Authenticator
@@ -20,7 +21,6 @@ from sallyport.store.work import Rows, StorageUnavailableError, Work
 
 COARSE: Final = MINUTE
 """How old `lastUsed` may be: the first use of a key in a minute writes it, the others read and write nothing."""
-_PURPOSE: Final = "api key"
 
 
 class CreateApiKey:
@@ -51,7 +51,7 @@ class CreateApiKey:
         kept = store.Kept(
             user=caller.uid,
             uid=self._ids.new(),
-            digest=self._vault.peppered(pepper_id, _PURPOSE, key.reveal().encode()),
+            digest=digests(self._vault, key)[pepper_id],
             pepper_id=pepper_id,
             prefix=prefix_of(key.reveal()),
         )
@@ -88,35 +88,39 @@ class ReadApiKey:
         """Return the standing of a key that is neither expired nor suspended, of a user not disabled, else None."""
         if not is_key(key.reveal()):
             return None
-        digests = self._vault.every_peppered(_PURPOSE, key.reveal().encode())
-        found = await self._work.read(lambda rows: store.found_in(store.find(rows, digests)))
+        pepper_id, kept = self._vault.pepper_id, digests(self._vault, key)
+        found = await self._work.read(lambda rows: store.found_in(store.find(rows, kept)))
         now = self._clock.now()
         if found is None or not found.is_good(now):
             return None
-        await self._note_use(found, digests, now)
-        return KeyStanding(
-            uid=found.user,
-            name=found.name,
-            roles=found.roles,
-            mfa=found.mfa,
-            met_at=found.met_at,
-            scopes=frozenset(found.scopes),
-            maker_amr=found.maker_amr,
-            by_trusted=found.by_trusted,
-        )
+        await self._note_use(found, pepper_id, kept[pepper_id], now)
+        return standing_of(found)
 
-    async def _note_use(self, found: store.Found, digests: dict[str, bytes], now: int) -> None:
+    async def _note_use(self, found: store.Found, pepper_id: str, digest: bytes, now: int) -> None:
         is_noted = found.last_used_at is not None and 0 <= now - found.last_used_at < COARSE
         if is_noted or found.uid in self._writing:
             return
-        pepper_id = self._vault.pepper_id
         self._writing.add(found.uid)
         try:
             # Who only reads is served where nothing can be written.
             with suppress(StorageUnavailableError):
-                await self._work(lambda rows: store.used(rows, found, pepper_id, digests[pepper_id], now))
+                await self._work(lambda rows: store.use(rows, found, pepper_id, digest, now).count())
         finally:
             self._writing.discard(found.uid)
+
+
+def standing_of(found: store.Found) -> KeyStanding:
+    """Return what the gate is told of a good key."""
+    return KeyStanding(
+        uid=found.user,
+        name=found.name,
+        roles=found.roles,
+        mfa=found.mfa,
+        met_at=found.met_at,
+        scopes=frozenset(found.scopes),
+        maker_amr=found.maker_amr,
+        by_trusted=found.by_trusted,
+    )
 
 
 class SuspendApiKeys:

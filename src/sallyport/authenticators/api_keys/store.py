@@ -26,16 +26,18 @@ INSERT = Sql(
        VALUES (:user, :uid, :digest, :pepper_id, :prefix, :scopes, :expires_at, :maker, :amr, :auth_time, :by_trusted,
                :description, :now, :now, 0)"""
 )
-FIND = Sql(
-    """SELECT user_id, api_keys.id, scopes, expires_at, suspended_at, maker_amr, by_trusted, last_used_at, name, roles,
-              mfa_since, mfa_met_at
-       FROM api_keys JOIN users ON users.id = api_keys.user_id
-       WHERE key_digest = :digest AND disabled_at IS NULL"""
-)
-# Kept anew under the pepper of today on the way: so the rows that an older one is needed for become fewer.
-USED = Sql(
+_FIND: Final = """SELECT user_id, api_keys.id, scopes, expires_at, suspended_at, maker_amr, by_trusted, last_used_at,
+        name, roles, mfa_since, mfa_met_at
+    FROM api_keys JOIN users ON users.id = api_keys.user_id
+    WHERE disabled_at IS NULL AND """
+FIND = Sql(_FIND + "key_digest = :digest")
+BEHIND = Sql(_FIND + "user_id = :user AND api_keys.id = :uid")
+# The guard of a login: the key is still good, and its user not disabled. Kept anew under the pepper of today on the
+# way: so the rows that an older one is needed for become fewer.
+USE = Sql(
     """UPDATE api_keys SET last_used_at = :now, key_digest = :digest, pepper_id = :pepper_id
-       WHERE user_id = :user AND id = :uid"""
+       WHERE user_id = :user AND id = :uid AND suspended_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+         AND EXISTS (SELECT 1 FROM users WHERE users.id = :user AND disabled_at IS NULL)"""
 )
 DESCRIBE = Sql(
     """UPDATE api_keys SET description = :description, modified_at = :now, version = version + 1
@@ -138,9 +140,15 @@ def found_in(asked: tuple[Soon, ...]) -> Found | None:
     return _found(row) if row else None
 
 
-def used(rows: Rows, found: Found, pepper_id: str, digest: bytes, now: int) -> None:
-    """Note that a key was used, and keep it under this pepper."""
-    rows.post(USED, user=found.user, uid=found.uid, pepper_id=pepper_id, digest=digest, now=now)
+def behind(rows: Rows, user: str, uid: str) -> Found | None:
+    """Return the key of a user that a session was opened with, or None where it is gone."""
+    row = rows.one(BEHIND, user=user, uid=uid)
+    return _found(row) if row else None
+
+
+def use(rows: Rows, found: Found, pepper_id: str, digest: bytes, now: int) -> Soon:
+    """Note that a key is used; meets no row where it is not good any more."""
+    return rows.soon(USE, user=found.user, uid=found.uid, pepper_id=pepper_id, digest=digest, now=now)
 
 
 def describe(rows: Rows, told: Authenticator, description: str | None, now: int) -> bool:

@@ -1,5 +1,6 @@
 """Setting and changing a password."""
 
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -47,6 +48,10 @@ class NewPassword:
     keep_description: bool
 
 
+HasOther = Callable[[Rows, str], bool]
+"""Tells whether a user has an authenticator of another kind that may be an account's first."""
+
+
 class SetPassword:
     """Gives an account its first password."""
 
@@ -58,6 +63,7 @@ class SetPassword:
         policy: PasswordPolicy,
         sessions: Sessions,
         journal: Journal,
+        has_other: HasOther,
         clock: Clock,
         ids: Ids,
     ) -> None:
@@ -66,6 +72,7 @@ class SetPassword:
         self._policy = policy
         self._sessions = sessions
         self._journal = journal
+        self._has_other = has_other
         self._clock = clock
         self._ids = ids
 
@@ -87,6 +94,9 @@ class SetPassword:
     def _record(self, rows: Rows, caller: Caller, kept: Kept, description: str | None) -> Authenticator | Refused:
         if refused := self._sessions.refused(rows, caller):
             return refused
+        # A newcomer is exempt from a fresh proof for the first one alone; another may have come since the gate looked.
+        if not caller.fresh and self._has_other(rows, caller.uid):
+            return Refused(why=Why.STEP_UP_REQUIRED, level=caller.level)
         if not store.insert(rows, kept, description, self._clock.now()):
             return Refused(why=Why.ALREADY_EXISTS)
         self._journal.did(rows, caller, Event.SECRET_CREATED, factor=Factor.PASSWORD, detail=kept.uid)

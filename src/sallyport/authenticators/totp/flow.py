@@ -10,6 +10,7 @@ from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.backup_codes.flow import DrawCodes
 from sallyport.authenticators.codes import Code, TotpCode
+from sallyport.authenticators.devices import store as devices
 from sallyport.authenticators.password import store as passwords
 from sallyport.authenticators.ports import Sessions
 from sallyport.authenticators.rules import Authenticator, TotpTraits
@@ -131,8 +132,11 @@ class Enroll:
         self._draw_codes = draw_codes
         self._clock = clock
 
-    async def __call__(self, caller: Caller, uid: str, code: Code) -> Enrolled | Refused:
-        """Return the enrolled authenticator, ten backup codes, and tokens of the caller's session; all others end."""
+    async def __call__(self, caller: Caller, uid: str, code: Code, *, keep_devices: bool = False) -> Enrolled | Refused:
+        """Return the enrolled authenticator, ten backup codes, and tokens of the caller's session; all others end.
+
+        Where this switches MFA on, known devices are forgotten: they pass by the second factor. The user may keep them.
+        """
         seen = await self._work(lambda rows: self._gather(rows, caller, uid))
         if isinstance(seen, Refused):
             return seen
@@ -141,7 +145,10 @@ class Enroll:
         if isinstance(accepted, Refused):
             return await self._work(lambda rows: self._refused(rows, caller, accepted))
         drawn = await self._draw_codes(caller.uid)
-        recorded = await self._work(lambda rows: self._record(rows, caller, accepted, tried, drawn.kept))
+        forget = not (caller.mfa or keep_devices)
+        recorded = await self._work(
+            lambda rows: self._record(rows, caller, accepted, tried, drawn.kept, forget_devices=forget)
+        )
         if isinstance(recorded, Refused):
             return recorded
         told, tokens = recorded
@@ -179,7 +186,14 @@ class Enroll:
         return Refused(why=Why.WRONG_ENROLLMENT_CODE, pointer="/token")
 
     def _record(
-        self, rows: Rows, caller: Caller, accepted: Accepted, tried: Try, codes: backup_codes.NewSet
+        self,
+        rows: Rows,
+        caller: Caller,
+        accepted: Accepted,
+        tried: Try,
+        codes: backup_codes.NewSet,
+        *,
+        forget_devices: bool,
     ) -> tuple[Authenticator, Tokens] | Refused:
         now = self._clock.now()
         if refused := self._sessions.refused(rows, caller, *tried.keys):
@@ -192,6 +206,8 @@ class Enroll:
         users.set_mfa(rows, caller.uid, now, on=True)
         backup_codes.replace(rows, codes, now)
         self._journal.did(rows, caller, Event.SECRET_ENROLLED, factor=Factor.TOTP, detail=accepted.uid)
+        if forget_devices and (gone := devices.delete_all(rows, caller.uid)):
+            self._journal.did(rows, caller, Event.SECRET_REMOVED, factor=Factor.DEVICE, detail=f"{gone} devices")
         self._sessions.end_others(rows, caller.uid, caller)
         tokens = self._sessions.renew(rows, caller, PROVEN)
         return _told(rows, caller.uid, accepted.uid, now), tokens

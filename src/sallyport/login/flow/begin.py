@@ -7,7 +7,7 @@ from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.codes import parse_backup_code
 from sallyport.authenticators.password import store as passwords
-from sallyport.authenticators.password.hashing import Hashing, Kept
+from sallyport.authenticators.password.hashing import Checked, Hashing, Kept
 from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import SECOND, Clock
 from sallyport.kernel.hashpool import Seat
@@ -17,6 +17,8 @@ from sallyport.kernel.opaque import CHALLENGE, digest_of, new_token
 from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
 from sallyport.login import store
 from sallyport.login.flow.codes import CodeJudge, GoodCode, Held, held_by
+from sallyport.login.flow.possession import Held as Possessed
+from sallyport.login.flow.possession import Possession, Shown
 from sallyport.login.rules import CHALLENGE_LIFETIME, Identifier
 from sallyport.sessions.flow.keeper import Opening, SessionKeeper
 from sallyport.sessions.rules import CODE, PASSWORD
@@ -43,6 +45,19 @@ class _Seen:
 
     candidate: store.Candidate | None
     tried: Try
+    possessed: Possessed | None
+    """A device or an API key of the candidate, whose value was shown."""
+
+    @property
+    def password(self) -> Kept | None:
+        """The password to check."""
+        return self.candidate.usable if self.candidate else None
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether no password can make a difference any more."""
+        # A value may be both: what is a right password is judged as one, or a device would pass by the second factor.
+        return self.possessed is not None and (self.possessed.is_key or self.password is None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +71,7 @@ class _Proven:
 
 
 class BeginLogin:
-    """Judges a password."""
+    """Judges a password, or what stands in its place."""
 
     def __init__(
         self,
@@ -64,52 +79,69 @@ class BeginLogin:
         work: Work,
         hashing: Hashing,
         keeper: SessionKeeper,
-        judge: CodeJudge,
+        judge: CodeJudge | None,
+        possession: Possession,
         throttle: Throttle,
         journal: Journal,
         clients: KnownClients,
         clock: Clock,
         randomness: Randomness,
-        backup_code_login: bool,
     ) -> None:
+        """`judge` is there where a backup code stands for a password, as the original had it."""
         self._work = work
         self._hashing = hashing
         self._keeper = keeper
         self._judge = judge
+        self._possession = possession
         self._throttle = throttle
         self._journal = journal
         self._clients = clients
         self._clock = clock
         self._randomness = randomness
-        self._backup_code_login = backup_code_login
 
     async def __call__(
         self, identifier: Identifier, password: Hidden[str], client: Client
     ) -> Granted | Challenged | Refused:
         """Return tokens, a challenge, or the one refusal."""
+        shown = self._possession.shown(password)
         with self._hashing.seat(reserve=self._clients.is_genuine(client.token)) as seat:
-            seen = await self._work(lambda rows: self._gather(rows, identifier, client, seat))
+            seen = await self._work(lambda rows: self._gather(rows, identifier, shown, client, seat))
             if isinstance(seen, Refused):
                 return seen
-            held = seen.candidate.usable if seen.candidate else None
-            async with self._throttle.judging(self._work, seen.tried):
-                checked = await self._hashing.check(seat, password, held)
+            checked = await self._checked(seat, password, seen)
         if seen.candidate is None:
             return await self._wrong(None, seen.tried, client)
+        held = seen.password
         if not checked.right or held is None:
+            if seen.possessed:
+                return await self._with_possession(seen.possessed, seen.tried, client)
             return await self._with_backup_code(seen.candidate, password, seen.tried, client)
         proven = _Proven(candidate=seen.candidate, held=held, rehashed=checked.rehashed, tried=seen.tried)
         recorded = await self._work(lambda rows: self._record(rows, proven, client))
         return recorded if isinstance(recorded, Challenged | Refused) else recorded()
 
-    def _gather(self, rows: Rows, identifier: Identifier, client: Client, seat: Seat) -> _Seen | Refused:
+    async def _checked(self, seat: Seat, password: Hidden[str], seen: _Seen) -> Checked:
+        if seen.is_decided:
+            return Checked(right=False)
+        async with self._throttle.judging(self._work, seen.tried):
+            return await self._hashing.check(seat, password, seen.password)
+
+    async def _with_possession(self, held: Possessed, tried: Try, client: Client) -> Granted | Refused:
+        recorded = await self._work(lambda rows: self._possession.record(rows, held, tried, client, WRONG))
+        return recorded if isinstance(recorded, Refused) else recorded()
+
+    def _gather(
+        self, rows: Rows, identifier: Identifier, shown: Shown | None, client: Client, seat: Seat
+    ) -> _Seen | Refused:
         candidate = store.candidate(rows, identifier)
+        able = candidate.user if candidate and not candidate.disabled else None
+        possessed = self._possession.asked(rows, shown, able)
         claimed = f"{identifier.by.value}:{identifier.key}"
         tried = self._throttle.password(rows, claimed, candidate.user if candidate else None, client)
         if isinstance(tried, Refused):
             return self._journal.refused(rows, _attempt(candidate, None), client, tried)
         seat.demand(known=tried.known)
-        return _Seen(candidate=candidate, tried=tried)
+        return _Seen(candidate=candidate, tried=tried, possessed=possessed())
 
     def _record(self, rows: Rows, proven: _Proven, client: Client) -> Tokens | Challenged | Refused:
         now, seen = self._clock.now(), proven.candidate
@@ -133,21 +165,22 @@ class BeginLogin:
         self, seen: store.Candidate, typed: Hidden[str], first: Try, client: Client
     ) -> Granted | Refused:
         """Let a backup code stand for the password, where the operator has switched on what the original did."""
-        code = parse_backup_code(typed.reveal()) if self._backup_code_login and seen.mfa else None
-        if code is None or seen.disabled:
+        judge = self._judge
+        code = parse_backup_code(typed.reveal()) if judge and seen.mfa else None
+        if judge is None or code is None or seen.disabled:
             return await self._wrong(seen, first, client)
         told = by_client(known=first.known, why=ALONE)
         attempt = Entry(event=Event.LOGIN_CODE, factor=Factor.BACKUP_CODE, user=seen.user, detail=told)
-        with self._judge.seat(code, client) as seat:
+        with judge.seat(code, client) as seat:
             gathered = await self._work(lambda rows: self._gather_code(rows, attempt, seen.user, client))
             if isinstance(gathered, Refused):
                 return WRONG  # 429 at this point would tell that there is a user with MFA
             held, second = gathered
             async with self._throttle.judging(self._work, second):
-                good = await self._judge(seat, held, code)
+                good = await judge(seat, held, code)
         if good is None:
             return await self._work(lambda rows: self._journal.refused(rows, attempt, client, WRONG))
-        tokens = await self._work(lambda rows: self._record_code(rows, attempt, good, (first, second), client))
+        tokens = await self._work(lambda rows: self._record_code(rows, attempt, judge, good, (first, second), client))
         return tokens if isinstance(tokens, Refused) else tokens()
 
     def _gather_code(self, rows: Rows, attempt: Entry, user: str, client: Client) -> tuple[Held, Try] | Refused:
@@ -157,10 +190,10 @@ class BeginLogin:
         return held_by(rows, user, Factor.BACKUP_CODE)(), tried
 
     def _record_code(
-        self, rows: Rows, attempt: Entry, good: GoodCode, tries: tuple[Try, ...], client: Client
+        self, rows: Rows, attempt: Entry, judge: CodeJudge, good: GoodCode, tries: tuple[Try, ...], client: Client
     ) -> Tokens | Refused:
         rows.alone(*{key for tried in tries for key in tried.keys})
-        if not store.may_log_in(rows, good.user) or not self._judge.claim(rows, good, self._clock.now())():
+        if not store.may_log_in(rows, good.user) or not judge.claim(rows, good, self._clock.now())():
             return self._journal.refused(rows, attempt, client, WRONG)
         for tried in tries:
             self._throttle.succeeded(rows, tried)

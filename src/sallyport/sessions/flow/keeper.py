@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from sallyport.audit.decision import Decision, together, written
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Entry, Event
+from sallyport.authenticators.api_keys import store as api_keys
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import Clock, rfc3339
 from sallyport.kernel.hidden import Hidden
@@ -51,6 +52,10 @@ class Opening:
     """The one audit row of the unit, which also names the session."""
     known_as: Hidden[str] | None = None
     """The client token that a full login gives out."""
+    secret: str | None = None
+    """The device or API key that opens it, and with which it will end."""
+    scopes: tuple[str, ...] | None = None
+    """All that it is good for, where an API key opens it."""
 
 
 class SessionKeeper:
@@ -92,6 +97,8 @@ class SessionKeeper:
             ip=client.ip,
             user_agent=client.user_agent,
             client_digest=digest_of(opening.known_as) if opening.known_as else None,
+            secret=opening.secret,
+            scopes=opening.scopes,
         )
         store.insert(rows, session)
         known = store.owner_in(owner)
@@ -145,6 +152,11 @@ class SessionKeeper:
         if ended := store.end_others(rows, uid, keep):
             self._journal.did(rows, caller, Event.SESSIONS_ENDED, user=uid, detail=str(ended))
 
+    def end_opened_by(self, rows: Rows, uid: str, secret: str, caller: Caller) -> None:
+        """End the sessions that a device or an API key of a user has opened, because the caller has removed it."""
+        if ended := store.end_opened_by(rows, uid, secret):
+            self._journal.did(rows, caller, Event.SESSIONS_ENDED, user=uid, detail=str(ended))
+
     def lower(self, rows: Rows, caller: Caller) -> None:
         """Let the caller's session go on at what a password proves."""
         store.lower(rows, caller.session, PASSWORD)
@@ -179,6 +191,11 @@ class SessionKeeper:
             )
 
         return granted
+
+    def key_behind(self, rows: Rows, session: Session) -> api_keys.Found | None:
+        """Return the API key that opened a session, if it is good: a session is never worth more than its key."""
+        key = api_keys.behind(rows, session.user, session.secret or "")
+        return key if key and key.is_good(self._clock.now()) else None
 
     def is_alive(self, session: Session, roles: tuple[str, ...]) -> bool:
         """Tell whether a session has not ended by itself."""

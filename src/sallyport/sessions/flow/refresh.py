@@ -93,6 +93,8 @@ class Refresh:
         session, owner = store.find(rows, uid), store.owner_in(asked)
         if not session or not owner or not self._keeper.is_alive(session, owner.roles):
             return None
+        if session.scopes is not None and self._keeper.key_behind(rows, session) is None:
+            return None
         return session, owner
 
     def _successor(self, token: Hidden[str], salt: bytes) -> Hidden[str]:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from contextlib import suppress
 
-from sallyport.edge.gate import Browsing, Claims, Standing
+from sallyport.authenticators.api_keys.flow import standing_of
+from sallyport.edge.gate import Browsing, Claims, KeyStanding, Standing
 from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import MINUTE, SECOND, Clock
 from sallyport.kernel.hidden import Hidden
@@ -30,8 +31,8 @@ class SessionReader:
 
     async def standing(self, session: str) -> Standing | None:
         """Return the standing of a live session of a user who is not disabled, else None."""
-        found = await self._work.read(lambda rows: store.standing(rows, session))
-        if found is None or not self._keeper.is_alive(found[0], found[1].roles):
+        found = await self._work.read(lambda rows: self._found(rows, session))
+        if found is None:
             return None
         return _standing(*found)
 
@@ -49,6 +50,15 @@ class SessionReader:
             with suppress(StorageUnavailableError):
                 await self._work(lambda rows: store.used(rows, session.uid, now))
         return Browsing(claims=_claims(session), standing=_standing(*found))
+
+    def _found(self, rows: Rows, uid: str) -> tuple[Session, Owner, KeyStanding | None] | None:
+        found = store.standing(rows, uid)
+        if found is None or not self._keeper.is_alive(found[0], found[1].roles):
+            return None
+        if found[0].scopes is None:
+            return *found, None
+        key = self._keeper.key_behind(rows, found[0])
+        return (*found, standing_of(key)) if key else None
 
     async def meet(self, uid: str, client: Client) -> None:
         """Note that the rule about second factors has met a user, and tell it, the first time."""
@@ -80,7 +90,7 @@ def _claims(session: Session) -> Claims:
     )
 
 
-def _standing(session: Session, owner: Owner) -> Standing:
+def _standing(session: Session, owner: Owner, key: KeyStanding | None = None) -> Standing:
     return Standing(
         uid=session.user,
         name=owner.name,
@@ -88,4 +98,5 @@ def _standing(session: Session, owner: Owner) -> Standing:
         mfa=owner.mfa,
         met_at=owner.met_at,
         client_digest=session.client_digest,
+        key=key,
     )

@@ -157,6 +157,10 @@ class Throttle:
             await work(lambda rows: self._withdraw(rows, tried, also))
             raise
 
+    def withdraw(self, rows: Rows, tried: Try) -> None:
+        """Take one try back that was no guess; what was counted beside it stands. The unit has the keys of the try."""
+        self._uncounting(rows, tried, (*tried.counted, tried.address) if tried.address else tried.counted)()
+
     def forget(self, rows: Rows, user: str, lane: Lane) -> None:
         """Forget what was counted of an authenticator that is no more."""
         store.forget(rows, Subject(key=user, lane=lane))
@@ -176,7 +180,7 @@ class Throttle:
     def _withdraw(self, rows: Rows, tried: Try, also: Unit[None]) -> None:
         rows.alone(*tried.keys)
         also(rows)
-        self._uncounting(rows, tried, (*tried.counted, tried.address) if tried.address else tried.counted)()
+        self.withdraw(rows, tried)
 
     def _try(
         self,

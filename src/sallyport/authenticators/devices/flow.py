@@ -1,0 +1,70 @@
+"""Making a device known."""
+
+from collections.abc import Callable, Mapping
+
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Event, Factor
+from sallyport.authenticators.devices import store
+from sallyport.authenticators.devices.digest import digests
+from sallyport.authenticators.devices.rules import MOST_DEVICES, Wish
+from sallyport.authenticators.ports import Sessions
+from sallyport.authenticators.rules import Authenticator
+from sallyport.kernel.caller import Caller
+from sallyport.kernel.clock import Clock
+from sallyport.kernel.ids import Ids
+from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.vault import Vault
+from sallyport.store.work import Rows, Work
+
+HasSecret = Callable[[Rows, str], bool]
+"""Tells whether a user has any authenticator."""
+
+
+class CreateDevice:
+    """Makes a device known to its owner's account; it may be the account's first authenticator."""
+
+    def __init__(
+        self,
+        *,
+        work: Work,
+        vault: Vault,
+        sessions: Sessions,
+        journal: Journal,
+        has_secret: HasSecret,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._work = work
+        self._vault = vault
+        self._sessions = sessions
+        self._journal = journal
+        self._has_secret = has_secret
+        self._clock = clock
+        self._ids = ids
+
+    async def __call__(self, caller: Caller, wish: Wish) -> Authenticator | Refused:
+        """Return what may be told of the device: never its value."""
+        made, kept = store.Found(user=caller.uid, uid=self._ids.new()), digests(self._vault, wish.value)
+        pepper_id = self._vault.pepper_id
+        return await self._work(lambda rows: self._record(rows, caller, made, (pepper_id, kept), wish.description))
+
+    def _record(
+        self,
+        rows: Rows,
+        caller: Caller,
+        made: store.Found,
+        kept: tuple[str, Mapping[str, bytes]],
+        description: str | None,
+    ) -> Authenticator | Refused:
+        if refused := self._sessions.refused(rows, caller):
+            return refused
+        # A newcomer is exempt from a fresh proof for the first one alone; another may have come since the gate looked.
+        if not caller.fresh and self._has_secret(rows, caller.uid):
+            return Refused(why=Why.STEP_UP_REQUIRED, level=caller.level)
+        if store.count(rows, caller.uid) >= MOST_DEVICES:
+            return Refused(why=Why.LIMIT_REACHED)
+        now = self._clock.now()
+        if not store.insert(rows, made, *kept, description, now):
+            return Refused(why=Why.ALREADY_EXISTS, detail="There is a device with this value already.")
+        self._journal.did(rows, caller, Event.SECRET_CREATED, factor=Factor.DEVICE, detail=made.uid)
+        return next(told for told in store.of_user(rows, caller.uid, now) if told.uid == made.uid)
