@@ -27,7 +27,7 @@ PROJECT := $(VENV)/.project
 DEV := $(VENV)/.dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve demo test torture check format bench native lock clean
+.PHONY: help install serve demo test torture check format docs bench native lock clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,10 @@ check: $(PROJECT) $(DEV) ## Lint, format, types, import rules
 format: $(DEV) ## Let ruff sort imports and format
 	@$(BIN)/ruff check --select I --fix
 	@$(BIN)/ruff format
+
+docs: $(PROJECT) ## Write the reference pages and the table of settings anew, from the code
+	@$(BIN)/python scripts/reference.py
+	@$(BIN)/python scripts/settings-table.py
 
 bench: $(PROJECT) $(DEV) ## Measure speed and size (ARGS are passed on)
 	@$(BIN)/python -m bench $(ARGS)

@@ -109,11 +109,38 @@ def test_an_operator_with_mfa_works_over_http_and_leaves_no_session(home: Path, 
     assert spent.stderr == "sallyport users: The code is not right. (code_invalid)\n"
 
 
+def test_a_key_is_made_by_its_owner_reads_and_is_revoked_by_the_host(home: Path, service: Server) -> None:
+    made = run(home, *as_admin(service, "api-keys", "create", "--scope", "users:read"), typed=CHOSEN + "\n")
+    assert (made.returncode, made.stderr) == (0, "")
+    (home / "key").write_text(made.stdout)
+    by_key = ("--url", service.url, "--key-file", "key")
+    (admin,) = told(home, "users", "list", *by_key)
+    (listed,) = told(home, "api-keys", "list", admin["uid"])
+    assert made.stdout.startswith(listed["prefix"])
+    assert listed["scopes"] == ["users:read"]
+    writing = run(home, "users", "create", "eve", "--no-password", *by_key)
+    assert (writing.returncode, "forbidden" in writing.stderr) == (1, True)
+    here = run(home, "api-keys", "create")
+    assert (here.returncode, here.stdout) == (1, "")
+    assert run(home, "api-keys", "revoke", admin["uid"], "spk_nothing", "--yes").returncode == 1
+    (password,) = (one for one in secrets_of(service) if one["type"] == "password")
+    assert run(home, "api-keys", "revoke", admin["uid"], password["uid"], "--yes").returncode == 1
+    assert run(home, "api-keys", "revoke", admin["uid"], listed["prefix"], "--yes").returncode == 0
+    assert "invalid_token" in run(home, "users", "list", *by_key).stderr
+    assert [one["type"] for one in secrets_of(service)] == ["password"]
+
+
+def secrets_of(service: Server) -> Any:
+    token = service.log_in("admin", CHOSEN).body["token"]
+    return service.call("GET", "/users/me/secrets", authorization=f"Bearer {token}").body
+
+
 REFUSALS = [
     (("users", "show", NOBODY), "not_found"),
     (("users", "show", "no such"), "not_found"),
     (("users", "create", "admin", "--no-password"), "name_taken"),
     (("users", "create", "", "--no-password"), "invalid_request"),
+    (("api-keys", "revoke", NOBODY, "spk_x", "--yes"), "not_found"),
     (("users", "list", "--after", "x"), "invalid_request"),
     (("sessions", "end", NOBODY), "not_found"),
     (("audit", "list", "--event", "no.such"), "invalid_request"),

@@ -38,7 +38,9 @@ class Event(enum.StrEnum):
     USER_CHANGED = "user.changed"
     """The fields that `detail` names were changed."""
     USER_DISABLED = "user.disabled"
+    """A user was stopped: sessions ended, and no login succeeds."""
     USER_ENABLED = "user.enabled"
+    """A disabled user may log in again."""
     USER_DELETED = "user.deleted"
     """The user, with everything that was theirs; sessions and secrets have no rows of their own."""
 
@@ -77,6 +79,7 @@ class Event(enum.StrEnum):
     """What was left on older keys was sealed anew, by a command of its own."""
 
     BACKUP_RESTORED = "backup.restored"
+    """A backup was put in the place of the database; `detail` has the new epoch."""
     FIRST_START = "installation.first_start"
     """The first start made the first admin."""
 

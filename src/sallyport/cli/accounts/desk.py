@@ -80,6 +80,10 @@ class Desk:
             after = page[-1]["uid"]
         return found
 
+    def missing(self, detail: str) -> Exception:
+        """Return what to raise where a list lacks what was asked for: the refusal that a look-up of it would get."""
+        return RefusedError({"status": 404, "code": "not_found", "detail": detail})
+
     def table(self, rows: list[Json], *columns: Column) -> None:
         """Tell of several."""
         typer.echo(json.dumps(rows, indent=2) if self.as_json else table(rows, columns))

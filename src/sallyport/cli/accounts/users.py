@@ -21,6 +21,7 @@ users = typer.Typer(
     no_args_is_help=True,
 )
 
+_ALL: Final = 1_000
 _COLUMNS: Final = (
     ("UID", "uid"),
     ("NAME", "name"),
@@ -113,7 +114,7 @@ def reset_mfa(
     """
     desk.person.confirm(f"Take the second factor of {user} away?", yes=yes)
     uid = found(desk, user)["uid"]
-    apps = [one["uid"] for one in desk.get(f"/users/{uid}/secrets") if one["type"] == "mfa"]
+    apps = [one["uid"] for one in desk.get(f"/users/{uid}/secrets", limit=_ALL) if one["type"] == "mfa"]
     for app in apps:
         desk.delete(f"/users/{uid}/secrets/{app}", {"reason": reason} if reason else None)
     desk.done(f"{user} has no second factor any more ({len(apps)} taken away)", {"uid": uid, "removed": apps})
