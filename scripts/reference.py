@@ -1,4 +1,4 @@
-"""Writes the reference pages from the code that they tell of, and the index of decisions: `reference.py [FOLDER]`."""  # noqa: INP001  # a script, not a package
+"""Writes the reference pages from the code that they tell of, and the index of decisions: `reference.py [FOLDER]`."""
 
 import ast
 import inspect
