@@ -98,6 +98,7 @@ async def test_only_these_routes_give_tokens(world: World) -> None:
     await walk_of_reading(walk, alice)
     await walk_of_secrets(walk, alice)
     await walk_of_doors(walk, alice)
+    await walk_of_mail(walk)
     assert walk.walked == {(one.method, one.path) for one in world.service.endpoints()}
     assert walk.minted == TOKENS_COME_FROM
 
@@ -113,6 +114,23 @@ async def walk_of_reading(walk: Walk, alice: Person) -> None:
     (login,) = (await walk.step("GET /users/{id}/logins", by=alice)).json()
     await walk.step("GET /users/{id}/logins/{sid}/explain", by=alice, sid=login["uid"])
     await walk.step("GET /audit", by=await walk.world.admin())
+
+
+async def walk_of_mail(walk: Walk) -> None:
+    carol = await walk.world.register("carol", email="carol@example.org")
+    await walk.step("POST /users/{id}/verify/send", by=carol)
+    (mail,) = await walk.world.mails()
+    await walk.step("POST /users/{id}/verify", {"token": mail.token}, id=carol.uid)
+    await walk.step("GET /users/{id}/recover", id=carol.uid)
+    await walk.step("POST /users/recover", {"identifier": "carol"})
+    tokens = [mail.token for mail in await walk.world.mails() if mail.links[0].token.startswith("spx_")]
+    for token in tokens:
+        body = {"token": token, "password": PASSWORD + "?"}
+        if (await walk.world.call("POST", f"/users/{carol.uid}/recover", body)).status_code == 204:
+            walk.walked.add(("POST", "/users/{id}/recover"))
+    (told,) = [mail for mail in await walk.world.mails() if "set anew" in mail.subject]
+    await walk.step("POST /users/{id}/not-me", {"token": told.token}, id=carol.uid)
+    assert walk.minted <= TOKENS_COME_FROM
 
 
 async def walk_of_secrets(walk: Walk, alice: Person) -> None:

@@ -16,6 +16,10 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/users/{id}/secrets"): {"type": "mfa"},
     ("PUT", "/users/{id}/secrets/{sid}"): {"version": 1, "description": "X"},
     ("PUT", "/users/{id}/secrets/{sid}/enroll"): {"token": "123456"},
+    ("POST", "/users/recover"): {"identifier": "victim"},
+    ("POST", "/users/{id}/recover"): {"token": "spx_" + "A" * 43, "password": "a horse that nobody has seen"},
+    ("POST", "/users/{id}/verify"): {"token": "spv_" + "A" * 43},
+    ("POST", "/users/{id}/not-me"): {"token": "spu_" + "A" * 43},
     ("POST", "/auth/elevate"): {"password": "x", "token": "123456"},
 }
 """A body that each route would take from the right caller."""

@@ -175,7 +175,12 @@ async def test_a_session_of_one_user_is_not_ended_through_another_by_the_desk(wo
     assert (await victim.call("GET", "/users/me")).status_code == 200
 
 
-PEERS_READ = {("GET", "/users/{id}"), ("GET", "/users/{id}/audit")}
+PEERS_READ = {
+    ("GET", "/users/{id}"),
+    ("GET", "/users/{id}/audit"),
+    ("GET", "/users/{id}/logins"),
+    ("GET", "/users/{id}/logins/{sid}/explain"),
+}
 
 
 async def test_the_desk_does_nothing_to_an_equal(world: World) -> None:
@@ -196,11 +201,18 @@ async def test_the_desk_does_to_users_what_a_desk_may_and_no_more(world: World) 
         ("GET", "/users/{id}"),
         ("PUT", "/users/{id}"),
         ("DELETE", "/users/{id}"),
+        # For anybody, and no more for the desk: a mail goes to the user, and a token is wanted that only they got.
+        ("GET", "/users/{id}/recover"),
+        ("POST", "/users/{id}/recover"),
+        ("POST", "/users/{id}/verify"),
+        ("POST", "/users/{id}/not-me"),
         ("GET", "/users/{id}/secrets"),
         ("GET", "/users/{id}/secrets/count"),
         ("GET", "/users/{id}/secrets/{sid}"),
         ("DELETE", "/users/{id}/secrets/{sid}"),
         ("GET", "/users/{id}/audit"),
+        ("GET", "/users/{id}/logins"),
+        ("GET", "/users/{id}/logins/{sid}/explain"),
         ("GET", "/users/{id}/sessions"),
         ("DELETE", "/users/{id}/sessions"),
         ("DELETE", "/users/{id}/sessions/{sid}"),

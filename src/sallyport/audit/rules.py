@@ -64,6 +64,17 @@ class Event(enum.StrEnum):
     POLICY_MET = "policy.met"
     """The rule about second factors first met a user; `detail` has its part, and the moment until which to enroll."""
 
+    RECOVERY_ASKED = "recovery.asked"
+    """A link that sets a new password was mailed; `detail` says so where there was nobody to mail it to."""
+    RECOVERY_DONE = "recovery.done"
+    """A password was set with a mailed link, or a link was refused."""
+    VERIFICATION_ASKED = "verification.asked"
+    """A link was mailed to an address that a user claims."""
+    NOTICE_DISOWNED = "notice.disowned"
+    """By a link in a notice somebody said that it was not the user, or such a link was refused."""
+    EMAIL_VERIFIED = "email.verified"
+    """An address was verified with a mailed link, or a link was refused."""
+
     SESSION_ENDED = "session.ended"
     """One session, the one that `detail` names, was ended: logged out, or from a list."""
     SESSION_STOLEN = "session.stolen"
@@ -123,6 +134,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """The uid of who did it, where that was proven."""
     session: str | None = None
     detail: str | None = None
+    silent: bool = False
+    """Known to reach nobody by mail: the user has no verified address."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

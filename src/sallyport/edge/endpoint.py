@@ -72,6 +72,11 @@ class Endpoint(Generic[B]):
     media_type: str = "application/json"
 
     @property
+    def is_a_look(self) -> bool:
+        """Whether nothing comes of it but the answer: no login, no mail."""
+        return not self.schemes and 200 in self.answers  # noqa: PLR2004  # a status is clearer as a number
+
+    @property
     def takes_body(self) -> bool:
         """Whether a body can say anything here."""
         return self.body is not Nothing

@@ -57,6 +57,9 @@ FACES: Final = {
     ),
     Why.PASSWORD_REJECTED: Face(400, "password_rejected", "Password rejected", "Choose another password."),
     Why.CURRENT_WRONG: Face(400, "current_wrong", "Current password wrong", "The current password is not right."),
+    Why.TOKEN_INVALID: Face(
+        400, "token_invalid", "Invalid token", "The link is not good, or no longer: ask for a new one."
+    ),
     Why.UNAUTHENTICATED: Face(401, "unauthenticated", "Not signed in", "Sign in first."),
     Why.INVALID_TOKEN: Face(401, "invalid_token", "Invalid token", "The token is not valid, or no longer."),
     Why.INVALID_CREDENTIALS: Face(401, "invalid_credentials", "Wrong credentials", "Name or password is not right."),
@@ -71,6 +74,7 @@ FACES: Final = {
     Why.NOT_FOUND: Face(404, "not_found", "Not found", "There is nothing here."),
     Why.METHOD_NOT_ALLOWED: Face(405, "method_not_allowed", "Method not allowed", "This method is not for this route."),
     Why.NAME_TAKEN: Face(409, "name_taken", "Name taken", "Another user has this name."),
+    Why.EMAIL_TAKEN: Face(409, "email_taken", "Address taken", "Another user has verified this address."),
     Why.PASSWORD_REQUIRED: Face(
         409, "password_required", "Password required", "Set a password first: one factor can't make two."
     ),

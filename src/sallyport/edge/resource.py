@@ -32,7 +32,7 @@ class Resource:
     def __init__(self, endpoints: list[Endpoint[Any]], gate: Gate, proxies: Networks, *, https: bool) -> None:
         self.path = endpoints[0].path
         self._endpoints = {endpoint.method: (endpoint, Body(endpoint.body)) for endpoint in endpoints}
-        if "GET" in self._endpoints and not self._endpoints["GET"][0].schemes:  # a look must not log in
+        if "GET" in self._endpoints and self._endpoints["GET"][0].is_a_look:
             self._endpoints["HEAD"] = self._endpoints["GET"]
         self.allowed = Allowed(", ".join(self._endpoints))
         self._gate = gate

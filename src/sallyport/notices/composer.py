@@ -37,6 +37,7 @@ class Composer:
         words = self._words.get_template(f"{letter.template}.txt").render(
             **told(letter.facts),
             name=reader.name,
+            codes_left=reader.codes_left,
             service=self._service,
             public_url=self._public_url,
             link=url,

@@ -40,6 +40,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """The page that its link opens."""
     token: Hidden[str] | None = None
     """Stands in the fragment of its link."""
+    disown: bool = False
+    """Its link says "this was not me": the token is made when the mail goes out."""
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +52,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     facts: Mapping[str, str]
     page: str
     token: str | None
+    disown: bool = False
 
 
 def link(public_url: str, page: str, user: str, token: Hidden[str]) -> str:

@@ -1,7 +1,8 @@
-"""Mail that waits, in the database."""
+"""Mail that waits, and the tokens in it, in the database."""
 
 import msgspec
 
+from sallyport.kernel.opaque import Digest
 from sallyport.store.work import Row, Rows, Sql
 
 ADD = Sql(
@@ -21,7 +22,13 @@ CLAIM = Sql(
        WHERE id = (SELECT id FROM outbox WHERE due_at <= :now ORDER BY due_at LIMIT 1) AND due_at <= :now
        RETURNING id, user_id, letter_sealed, created_at, due_at, expires_at, tries"""
 )
-READER = Sql("SELECT name, verified_email FROM users WHERE id = :user")
+LETTERS_OF = Sql("SELECT id, letter_sealed FROM outbox WHERE user_id = :user AND due_at IS NOT NULL")
+READDRESS = Sql("UPDATE outbox SET letter_sealed = :new WHERE id = :uid AND letter_sealed = :old")
+READER = Sql(
+    """SELECT name, verified_email,
+              (SELECT count(*) FROM backup_codes WHERE backup_codes.user_id = users.id AND spent_at IS NULL)
+       FROM users WHERE id = :user"""
+)
 # As long as it is still ours: a carrier that slept through its time has nothing to say any more.
 SENT = Sql("DELETE FROM outbox WHERE id = :uid AND due_at = :until")
 PUT_OFF = Sql("UPDATE outbox SET due_at = :due_at, fault = :fault WHERE id = :uid AND due_at = :until")
@@ -32,6 +39,34 @@ GIVE_UP = Sql(
 SWEEP = Sql(
     """DELETE FROM outbox WHERE id IN
        (SELECT id FROM outbox WHERE expires_at <= :before ORDER BY expires_at LIMIT :most)"""
+)
+
+COUNT_TOKENS = Sql(
+    """SELECT (SELECT count(*) FROM mailed_tokens
+               WHERE subject = :subject AND purpose = :purpose AND created_at > :since),
+              (SELECT count(*) FROM mailed_tokens WHERE address_digest = :address AND created_at > :since)"""
+)
+VOID_TOKENS = Sql(
+    """UPDATE mailed_tokens SET ended_at = :now
+       WHERE subject = :subject AND purpose = :purpose AND created_at > 0 AND ended_at IS NULL"""
+)
+ADD_TOKEN = Sql(
+    """INSERT INTO mailed_tokens
+           (token_digest, subject, user_id, purpose, made_for, address_digest, created_at, expires_at)
+       VALUES (:digest, :subject, :user, :purpose, :made_for, :address, :created_at, :expires_at)
+       ON CONFLICT DO NOTHING"""
+)
+LIVE_TOKEN = Sql(
+    """SELECT made_for FROM mailed_tokens
+       WHERE token_digest = :digest AND purpose = :purpose AND user_id = :user
+         AND ended_at IS NULL AND expires_at > :now"""
+)
+SPEND_TOKEN = Sql(
+    "UPDATE mailed_tokens SET ended_at = :now WHERE token_digest = :digest AND ended_at IS NULL AND expires_at > :now"
+)
+SWEEP_TOKENS = Sql(
+    """DELETE FROM mailed_tokens WHERE token_digest IN
+       (SELECT token_digest FROM mailed_tokens WHERE expires_at <= :before ORDER BY expires_at LIMIT :most)"""
 )
 
 
@@ -54,6 +89,7 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     verified: str | None
     """The address that was verified last."""
+    codes_left: int
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +97,26 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
     count: int
     due_at: int | None
+
+
+class MailedToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A token as it is kept."""
+
+    digest: Digest
+    subject: str
+    user: str | None
+    purpose: str
+    made_for: str
+    address: bytes
+    created_at: int
+    expires_at: int
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """How many mails with tokens went out lately."""
+
+    to_subject: int
+    to_address: int
 
 
 def add(rows: Rows, uid: str, user: str | None, sealed: bytes, now: int, expires_at: int) -> None:
@@ -79,6 +135,16 @@ def waiting(rows: Rows) -> Waiting:
     return Waiting(count=row[0], due_at=row[1]) if row else Waiting(count=0, due_at=None)
 
 
+def letters_of(rows: Rows, user: str) -> list[tuple[str, bytes]]:
+    """Return the letters about a user that wait, by their uids."""
+    return [(row[0], row[1]) for row in rows.all(LETTERS_OF, user=user)]
+
+
+def readdress(rows: Rows, uid: str, old: bytes, new: bytes) -> None:
+    """Put a letter in the place of one; a letter that somebody sealed anew meanwhile stays."""
+    rows.post(READDRESS, uid=uid, old=old, new=new)
+
+
 def claim(rows: Rows, now: int, until: int) -> Parcel | None:
     """Take a mail that is due, for so long; None where there is none."""
     row = rows.one(CLAIM, now=now, until=until)
@@ -88,7 +154,7 @@ def claim(rows: Rows, now: int, until: int) -> Parcel | None:
 def reader(rows: Rows, user: str) -> Reader | None:
     """Return who gets mail about a user."""
     row = rows.one(READER, user=user)
-    return Reader(name=row[0], verified=row[1]) if row else None
+    return Reader(name=row[0], verified=row[1], codes_left=row[2]) if row else None
 
 
 def sent(rows: Rows, parcel: Parcel) -> None:
@@ -109,6 +175,48 @@ def give_up(rows: Rows, parcel: Parcel, fault: str) -> None:
 def sweep(rows: Rows, before: int, most: int) -> int:
     """Erase what nobody asks for any more; returns how many."""
     return rows.change(SWEEP, before=before, most=most)
+
+
+def count_tokens(rows: Rows, subject: str, purpose: str, address: bytes, since: int) -> Counted:
+    """Count the tokens of one kind of a subject, and those of all kinds to an address."""
+    row = rows.one(COUNT_TOKENS, subject=subject, purpose=purpose, address=address, since=since)
+    return Counted(to_subject=row[0], to_address=row[1]) if row else Counted(to_subject=0, to_address=0)
+
+
+def void_tokens(rows: Rows, subject: str, purpose: str, now: int) -> None:
+    """End the tokens of one kind of a subject."""
+    rows.post(VOID_TOKENS, subject=subject, purpose=purpose, now=now)
+
+
+def add_token(rows: Rows, token: MailedToken) -> None:
+    """Write a token."""
+    rows.post(
+        ADD_TOKEN,
+        digest=token.digest,
+        subject=token.subject,
+        user=token.user,
+        purpose=token.purpose,
+        made_for=token.made_for,
+        address=token.address,
+        created_at=token.created_at,
+        expires_at=token.expires_at,
+    )
+
+
+def live_token(rows: Rows, digest: Digest, purpose: str, user: str, now: int) -> str | None:
+    """Return what a live token of a user was made for."""
+    row = rows.one(LIVE_TOKEN, digest=digest, purpose=purpose, user=user, now=now)
+    return str(row[0]) if row else None
+
+
+def spend_token(rows: Rows, digest: Digest, now: int) -> bool:
+    """Use up a live token."""
+    return bool(rows.change(SPEND_TOKEN, digest=digest, now=now))
+
+
+def sweep_tokens(rows: Rows, before: int, most: int) -> int:
+    """Erase tokens that ended by themselves; returns how many."""
+    return rows.change(SWEEP_TOKENS, before=before, most=most)
 
 
 def _parcel(row: Row) -> Parcel:

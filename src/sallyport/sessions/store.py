@@ -61,7 +61,8 @@ SWEEP = Sql(
 # What a token says of its owner, and what an answer says beside it.
 OWNER = Sql(
     """SELECT name, roles, verified_at, mfa_since, mfa_met_at,
-              (SELECT count(*) FROM backup_codes WHERE backup_codes.user_id = users.id AND spent_at IS NULL)
+              (SELECT count(*) FROM backup_codes WHERE backup_codes.user_id = users.id AND spent_at IS NULL),
+              verified_email IS NOT NULL
        FROM users WHERE id = :uid AND disabled_at IS NULL"""
 )
 
@@ -91,6 +92,8 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     met_at: int | None
     """When the rule about second factors first met the user."""
     codes_left: int
+    mailable: bool = False
+    """Whether there is an address that notices go to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +179,7 @@ def owner_in(found: Soon) -> Owner | None:
             mfa=row[3] is not None,
             met_at=row[4],
             codes_left=row[5],
+            mailable=bool(row[6]),
         )
         if row
         else None

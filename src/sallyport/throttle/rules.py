@@ -39,6 +39,8 @@ class Lane(enum.Enum):
     CLIENT = "client"
     SECOND_FACTOR = "second_factor"
     ADDRESS = "address"
+    ASKS = "asks"
+    """Mails that an address has asked for. Its failures are counted for themselves."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,7 +173,7 @@ def mark_of(now: int, *, known: bool) -> int:
 
 def expires_at(lane: Lane, tries: Tries, *, hard_stop: bool) -> int:
     """Return when a counter says nothing any more, and may be swept."""
-    if lane is Lane.ADDRESS:
+    if lane in {Lane.ADDRESS, Lane.ASKS}:
         return tries.last_at + ADDRESS[0].span
     # A hundred in a row may take months.
     return FOREVER if hard_stop or lane is Lane.SECOND_FACTOR else tries.last_at + PASSWORD_MEMORY

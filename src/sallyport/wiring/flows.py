@@ -22,6 +22,7 @@ from sallyport.sessions.flow.browser import BindBrowser
 from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.sessions.flow.refresh import Refresh
 from sallyport.users.flow import ChangeUser, DeleteUser, ReadUsers
+from sallyport.wiring.recovery_flows import RecoveryFlows
 
 if TYPE_CHECKING:
     from sallyport.wiring.service import Service
@@ -250,6 +251,11 @@ class Flows:
             journal=service.journal,
             clock=service.clock,
         )
+
+    @cached_property
+    def recovery(self) -> RecoveryFlows:
+        """Forgotten passwords, and addresses that are verified."""
+        return RecoveryFlows(self._service)
 
     @cached_property
     def refresh(self) -> Refresh:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from sallyport.authenticators.creation import Create
 from sallyport.authenticators.http import SecretRoutes
 from sallyport.login.http import LoginRoutes
+from sallyport.recovery.http import RecoveryRoutes
 from sallyport.sessions.http import SessionRoutes
 from sallyport.users.http import Users
 
@@ -48,6 +49,12 @@ def secrets(service: "Service") -> SecretRoutes:
         change_password=flows.change_password,
         enroll=flows.enroll,
     )
+
+
+def recovery(service: "Service") -> RecoveryRoutes:
+    """Return the routes of recovery and verification."""
+    flows = service.flows.recovery
+    return RecoveryRoutes(ask=flows.ask, reset=flows.reset, send=flows.send, verify=flows.verify, disown=flows.disown)
 
 
 def sessions(service: "Service") -> SessionRoutes:

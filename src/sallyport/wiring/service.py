@@ -47,6 +47,8 @@ from sallyport.notices.carriers import carrier
 from sallyport.notices.composer import Composer
 from sallyport.notices.flow.carry import Postman, SweepOutbox
 from sallyport.notices.flow.outbox import Outbox
+from sallyport.notices.flow.tell import TellUsers
+from sallyport.notices.flow.tokens import MailedTokens, SweepTokens
 from sallyport.notices.rules import TRY_SECONDS
 from sallyport.sessions.flow.keeper import Lifetimes, SessionKeeper
 from sallyport.sessions.flow.manage import SweepSessions
@@ -96,10 +98,10 @@ class Service:
         self.hashing = Hashing(self.pool, self.vault, machine.cost, machine.randomness)
         self.keys = SigningKeys(rings["signing"])
         self.audit_keys = AuditKeys(rings["audit"])
-        self.journal = Journal(keys=self.audit_keys, attempts=self.meters.attempts, clock=machine.clock, ids=self.ids)
-        checkpoint = CheckpointFile(settings.keys_dir, self.audit_keys)
-        self.seal = SealAudit(work=self.work, keys=self.audit_keys, checkpoint=checkpoint, clock=machine.clock)
         self.outbox = Outbox(vault=self.vault, clock=machine.clock, ids=self.ids)
+        self.journal = self._journal()
+        self.seal = self._sealing()
+        self.mailed = MailedTokens(vault=self.vault, clock=machine.clock, randomness=machine.randomness)
         self.postman = self._postman()
         self.clockwatch = self._clockwatch()
         self.meters.watch(*self.clockwatch.meters, *self.postman.meters)
@@ -128,6 +130,7 @@ class Service:
             *routes.login(self).endpoints(),
             *routes.users(self).endpoints(),
             *routes.secrets(self).endpoints(),
+            *routes.recovery(self).endpoints(),
             *routes.sessions(self).endpoints(),
             *metrics.endpoints(),
             *AuditRoutes(self.flows.read_audit).endpoints(),
@@ -183,6 +186,19 @@ class Service:
             latest=lambda: self.work.read(lambda rows: audit_store.latest_moment(rows, _LAST_ROWS)),
         )
 
+    def _journal(self) -> Journal:
+        return Journal(
+            keys=self.audit_keys,
+            attempts=self.meters.attempts,
+            clock=self.clock,
+            ids=self.ids,
+            notices=TellUsers(self.outbox),
+        )
+
+    def _sealing(self) -> SealAudit:
+        checkpoint = CheckpointFile(self.settings.keys_dir, self.audit_keys)
+        return SealAudit(work=self.work, keys=self.audit_keys, checkpoint=checkpoint, clock=self.clock)
+
     def _sweeps(self) -> tuple[Any, ...]:
         return (
             SweepSessions(self.work, self.clock, self.settings.session_idle),
@@ -190,6 +206,7 @@ class Service:
             SweepThrottles(self.work, self.clock),
             SweepCounts(self.work),
             SweepOutbox(self.work, self.clock),
+            SweepTokens(self.work, self.clock),
         )
 
     def _postman(self) -> Postman:
@@ -197,6 +214,7 @@ class Service:
         return Postman(
             work=self.work,
             outbox=self.outbox,
+            tokens=self.mailed,
             composer=Composer(public_url=settings.public_url, service=settings.issuer_name, sender=settings.mail_from),
             carrier=carrier(settings.mail_url, TRY_SECONDS),
             vault=self.vault,

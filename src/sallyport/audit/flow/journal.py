@@ -1,5 +1,7 @@
 """Writing rows, inside the units of work that they tell of."""
 
+from typing import Protocol
+
 from msgspec.structs import replace
 
 from sallyport.audit import store
@@ -31,10 +33,24 @@ def attempt_by(caller: Caller, event: Event, factor: Factor) -> Entry:
     return Entry(event=event, factor=factor, user=caller.uid, actor=caller.uid, session=caller.session)
 
 
+class Notices(Protocol):
+    """Tells users what is written of them; on a higher floor."""
+
+    def __call__(self, rows: Rows, record: Record) -> None:
+        """Tell a user of a row, in its unit, where it is news to them."""
+        ...
+
+
+def _nobody(rows: Rows, record: Record) -> None: ...  # named as the protocol names them
+
+
 class Journal:
     """Writes what happened, in the same unit as what it tells of: one INSERT, and nothing is read for it."""
 
-    def __init__(self, *, keys: AuditKeys, attempts: Attempts, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, *, keys: AuditKeys, attempts: Attempts, clock: Clock, ids: Ids, notices: Notices = _nobody
+    ) -> None:
+        self._notices = notices
         self._keys = keys
         self._attempts = attempts
         self._clock = clock
@@ -64,6 +80,8 @@ class Journal:
             detail=f"{entry.detail or ''} {BY_OPERATOR}".lstrip() if on_host else entry.detail,
         )
         store.insert(rows, record, self._keys.digest(ROW, canonical(record)))
+        if not entry.silent:
+            self._notices(rows, record)
 
     def did(
         self,

@@ -24,6 +24,11 @@ CHANGE = Sql(
            version = version + 1
        WHERE user_id = :user AND id = :uid AND generation = :generation AND version = :version"""
 )
+RECOVER = Sql(
+    """UPDATE passwords
+       SET hash_sealed = :hash_sealed, generation = generation + 1, modified_at = :now, version = version + 1
+       WHERE user_id = :user AND id = :uid"""
+)
 DESCRIBE = Sql(
     """UPDATE passwords SET description = :description, modified_at = :now, version = version + 1
        WHERE user_id = :user AND version = :version"""
@@ -98,6 +103,11 @@ def change(rows: Rows, old: StoredPassword, hash_sealed: bytes, description: str
             now=now,
         )
     )
+
+
+def recover(rows: Rows, kept: Kept, now: int) -> None:
+    """Write a new password in the place of one that was forgotten."""
+    rows.post(RECOVER, user=kept.user, uid=kept.uid, hash_sealed=kept.hash_sealed, now=now)
 
 
 def describe(rows: Rows, told: Authenticator, description: str | None, now: int) -> bool:

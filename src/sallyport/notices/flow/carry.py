@@ -5,6 +5,7 @@ from typing import Final
 
 import structlog
 from jinja2 import TemplateError
+from msgspec.structs import replace
 
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.meters import Meter, Reading, Tally
@@ -13,6 +14,7 @@ from sallyport.notices import store
 from sallyport.notices.carriers import Carrier, NotCarriedError
 from sallyport.notices.composer import Composer
 from sallyport.notices.flow.outbox import Outbox, decoded, place
+from sallyport.notices.flow.tokens import MailedTokens
 from sallyport.notices.rules import DEAD_LETTERS_KEPT, LEASE, pause
 from sallyport.notices.store import Parcel
 from sallyport.store.work import Work
@@ -38,6 +40,7 @@ class Postman:
         *,
         work: Work,
         outbox: Outbox,
+        tokens: MailedTokens,
         composer: Composer,
         carrier: Carrier,
         vault: Vault,
@@ -46,6 +49,7 @@ class Postman:
     ) -> None:
         self._work = work
         self._outbox = outbox
+        self._tokens = tokens
         self._composer = composer
         self._carrier = carrier
         self._vault = vault
@@ -107,6 +111,9 @@ class Postman:
             return  # about nobody, or who has left meanwhile
         if self._clock.now() >= parcel.expires_at:
             raise NotCarriedError("nobody took it in time", for_good=True)
+        if letter.disown:
+            token = await self._work(lambda rows: self._tokens.for_letter(rows, parcel.user or "", parcel.uid))
+            letter = replace(letter, token=token)
         try:
             mail = self._composer.mail(letter, parcel, reader, to)
         except (ValueError, TemplateError) as fault:

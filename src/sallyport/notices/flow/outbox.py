@@ -3,6 +3,7 @@
 import asyncio
 
 import msgspec
+from msgspec.structs import replace
 
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.hidden import Hidden
@@ -60,6 +61,15 @@ class Outbox:
             store.add(rows, uid, user, sealed, now, now + lifetime)
         self.bell.ring()
 
+    def pin(self, rows: Rows, user: str, to: str) -> None:
+        """Address whatever waits for a user's verified address to the one that it is until now."""
+        for uid, sealed in store.letters_of(rows, user):
+            here = place(user, uid)
+            letter = decoded(self._vault.open(sealed, here))
+            if letter.to is None:
+                pinned = self._vault.seal(_encoded(replace(letter, to=to)), here)
+                store.readdress(rows, uid, sealed, pinned)
+
 
 def place(user: str | None, uid: str) -> Place:
     """Return where a letter opens."""
@@ -73,6 +83,7 @@ def _encoded(letter: Letter) -> Hidden[bytes]:
         facts=letter.facts,
         page=letter.page,
         token=letter.token.reveal() if letter.token else None,
+        disown=letter.disown,
     )
     return Hidden(msgspec.json.encode(written))
 
@@ -86,4 +97,5 @@ def decoded(opened: Hidden[bytes]) -> Letter:
         facts=written.facts,
         page=written.page,
         token=Hidden(written.token) if written.token else None,
+        disown=written.disown,
     )

@@ -104,6 +104,7 @@ class SessionKeeper:
         known = store.owner_in(owner)
         detail = together(opening.entry.detail, self._asked(known) if known else None)
         entry = replace(opening.entry, user=session.user, actor=session.user, session=session.uid, detail=detail)
+        entry = entry if known and known.mailable else replace(entry, silent=True)
         self._journal.note(rows, entry, client)
         return self._with_new_token(rows, session, known, client, opening.known_as)
 
@@ -146,6 +147,12 @@ class SessionKeeper:
     def end_others(self, rows: Rows, uid: str, caller: Caller) -> None:
         """End every session of a user but the caller's own, and every open challenge."""
         self._end(rows, uid, caller, keep=caller.session)
+
+    def end_every(self, rows: Rows, uid: str, client: Client) -> None:
+        """End every session and every open challenge of a user who showed a mailed token, and no session."""
+        self.end_challenges(rows, uid)
+        if ended := store.end_others(rows, uid, ""):
+            self._journal.note(rows, Entry(event=Event.SESSIONS_ENDED, user=uid, detail=str(ended)), client)
 
     def _end(self, rows: Rows, uid: str, caller: Caller, *, keep: str) -> None:
         self.end_challenges(rows, uid)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import SECOND, Clock
@@ -43,13 +44,21 @@ from sallyport.throttle.store import Subject
 SwitchOff = Callable[[Rows, str, int], None]
 """Lets no code of a user's TOTP authenticators be good any more; they live on a higher floor."""
 
-_WINDOWS: Final[dict[Lane, tuple[Window, ...]]] = {Lane.SECOND_FACTOR: SECOND_FACTOR, Lane.ADDRESS: ADDRESS}
+_WINDOWS: Final[dict[Lane, tuple[Window, ...]]] = {
+    Lane.SECOND_FACTOR: SECOND_FACTOR,
+    Lane.ADDRESS: ADDRESS,
+    Lane.ASKS: ADDRESS,
+}
 
 
 def _nothing(_rows: Rows) -> None: ...
 
 
 def _no_reason() -> None: ...
+
+
+def _address_wait(_subject: Subject, tries: Tries, now: int) -> int:
+    return address_wait(tries, now)
 
 
 class Try(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +141,18 @@ class Throttle:
             self._switch_off(rows, user, tried.at)
         return tried
 
+    def mailed_token(self, rows: Rows, user: str, client: Client) -> Try | Refused:
+        """Count a try of a mailed token: by address alone, because nobody guesses 256 bits."""
+        return self._try(rows, user, (), client, _address_wait, known=False)
+
+    def may_ask(self, rows: Rows, client: Client) -> bool:
+        """Count a mail that an address asks for; False where it has asked for too many. It is told nothing of that."""
+        key = address_key(client.ip)
+        if not key:
+            return True
+        asks, nowhere = Subject(key=key, lane=Lane.ASKS), replace(client, ip="")
+        return isinstance(self._try(rows, f"asks {key}", (asks,), nowhere, _address_wait, known=False), Try)
+
     def succeeded(self, rows: Rows, tried: Try) -> None:
         """Stop counting what was counted for this user in these lanes; of the address, this one try."""
         self.succeeding(rows, tried)()
@@ -169,6 +190,10 @@ class Throttle:
         """Know no client of a user any more but the caller's: who knew the password before has no lane of their own."""
         token = caller.client.token
         store.forget_clients(rows, caller.uid, but=(digest_of(token) if token else b"", caller.login_client or b""))
+
+    def forget_clients(self, rows: Rows, user: str) -> None:
+        """Know no client of a user any more."""
+        store.forget_clients(rows, user, but=(b"", b""))
 
     def forget_user(self, rows: Rows, user: str) -> None:
         """Forget whatever was counted of a user who is about to be erased."""
@@ -208,13 +233,13 @@ class Throttle:
         waits = {
             subject: sooner(tries or NONE, now, wait(subject, tries or NONE, now)) for subject, tries in before.items()
         }
-        if longest := max(waits.values()):
+        if longest := max(waits.values(), default=0):
             self._refusals.count(max(waits, key=lambda subject: waits[subject]).lane.value)
             reason = "" if self._refused(rows, before, now) else TOLD
             return Refused(why=Why.THROTTLED, retry_after=-(-longest // SECOND), reason=reason)
         for subject, tries in before.items():
             self._count(rows, subject, tries, now, known=known)
-        in_a_row = max((before[subject] or NONE).in_a_row for subject in subjects)
+        in_a_row = max(((before[subject] or NONE).in_a_row for subject in subjects), default=0)
         return Try(at=now, known=known, in_a_row=in_a_row, counted=subjects, address=address, keys=keys)
 
     def _standing(self, rows: Rows, subject: Subject, noted: Tries | None, now: int) -> Tries | None:

@@ -1,0 +1,82 @@
+"""Which rows of the audit log are news to the user, and in which words. Values come in, values go out."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sallyport.audit.decision import read
+from sallyport.audit.rules import Event, Factor, Outcome, Record
+from sallyport.notices.rules import Letter
+
+NOT_ME_PAGE: Final = "/ui/not-me"
+
+Judge = Callable[[Record], str | None]
+"""Returns the template of a notice, or None where a row is no news."""
+
+
+def notice(record: Record) -> Letter | None:
+    """Return the notice of a row, or None. What was refused is no news: it changed nothing."""
+    judge = _JUDGES.get(record.event)
+    if judge is None or record.user is None or record.outcome != Outcome.SUCCESS:
+        return None
+    template = judge(record)
+    return Letter(template=template, facts=_facts(record), page=NOT_ME_PAGE, disown=True) if template else None
+
+
+def _facts(record: Record) -> Mapping[str, str]:
+    by_another, detail = record.actor not in {None, record.user}, record.detail or ""
+    return {
+        "ip": "" if by_another else record.ip or "",
+        "desk": "yes" if by_another else "",
+        "kind": _KINDS.get(record.factor or "", ""),
+        "detail": detail,
+        "reason": detail.partition(" ")[2],
+    }
+
+
+_KINDS: Final = {
+    Factor.PASSWORD.value: "password",
+    Factor.TOTP.value: "authenticator app",
+    Factor.BACKUP_CODE.value: "set of backup codes",
+    Factor.API_KEY.value: "API key",
+    Factor.DEVICE.value: "device",
+}
+
+
+def _created(record: Record) -> str | None:
+    # An app that only begins to enroll opens nothing yet; `secret.enrolled` follows.
+    return None if record.factor == Factor.TOTP else "secret_made"
+
+
+def _changed(record: Record) -> str | None:
+    is_described = (record.detail or "").endswith(" description")
+    return "password_changed" if record.factor == Factor.PASSWORD and not is_described else None
+
+
+def _user_changed(record: Record) -> str | None:
+    return "account_changed" if {"name", "email"} & set((record.detail or "").split()) else None
+
+
+def _logged_in(record: Record) -> str | None:
+    if record.factor == Factor.BACKUP_CODE:
+        return "code_used"
+    return "new_client" if record.session and read(record.detail).client == "stranger" else None
+
+
+def _always(template: str) -> Judge:
+    return lambda _: template
+
+
+_JUDGES: Final[Mapping[str, Judge]] = {
+    Event.SECRET_CREATED: _created,
+    Event.SECRET_CHANGED: _changed,
+    Event.SECRET_ENROLLED: _always("factor_added"),
+    Event.SECRET_REMOVED: _always("secret_removed"),
+    Event.SECRET_CODES_MADE: _always("codes_made"),
+    Event.SECRET_SWITCHED_OFF: _always("factor_off"),
+    Event.USER_CHANGED: _user_changed,
+    Event.LOGIN_PASSWORD: _logged_in,
+    Event.LOGIN_CODE: _logged_in,
+    Event.LOGIN_ELEVATE: lambda record: "code_used" if record.factor == Factor.BACKUP_CODE else None,
+    Event.RECOVERY_DONE: _always("password_recovered"),
+    Event.SESSION_STOLEN: _always("session_stolen"),
+}

@@ -1,0 +1,1 @@
+"""Recovery: forgotten passwords, and addresses that are verified."""

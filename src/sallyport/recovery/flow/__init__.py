@@ -1,0 +1,1 @@
+"""The use cases of recovery, one file each."""

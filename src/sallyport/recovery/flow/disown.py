@@ -1,0 +1,51 @@
+"""Saying that it was somebody else: every session ends, API keys are suspended, and nothing else happens."""
+
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Entry, Event
+from sallyport.kernel.caller import Client
+from sallyport.kernel.opaque import Digest
+from sallyport.kernel.outcomes import Refused
+from sallyport.notices.flow.tokens import MailedTokens, Purpose
+from sallyport.recovery.flow.reset import DEAD, SuspendKeys
+from sallyport.sessions.flow.keeper import SessionKeeper
+from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.throttle import Throttle
+
+
+class Disown:
+    """Takes the word of one who shows the token of a notice."""
+
+    def __init__(
+        self,
+        *,
+        work: Work,
+        tokens: MailedTokens,
+        keeper: SessionKeeper,
+        suspend_keys: SuspendKeys,
+        throttle: Throttle,
+        journal: Journal,
+    ) -> None:
+        self._work = work
+        self._tokens = tokens
+        self._keeper = keeper
+        self._suspend_keys = suspend_keys
+        self._throttle = throttle
+        self._journal = journal
+
+    async def __call__(self, user: str, token: Digest, client: Client) -> Refused | None:
+        """End sessions and suspend keys; None when it is done."""
+        return await self._work(lambda rows: self._record(rows, user, token, client))
+
+    def _record(self, rows: Rows, user: str, token: Digest, client: Client) -> Refused | None:
+        tried = self._throttle.mailed_token(rows, user, client)
+        if isinstance(tried, Refused):
+            return tried
+        attempt = Entry(event=Event.NOTICE_DISOWNED, user=user)
+        is_live = self._tokens.made_for(rows, Purpose.DISOWN, user, token) is not None
+        if not is_live or not self._tokens.spend(rows, token):
+            return self._journal.refused(rows, attempt, client, DEAD)
+        self._throttle.succeeded(rows, tried)
+        self._keeper.end_every(rows, user, client)
+        self._suspend_keys(rows, user, client)
+        self._journal.note(rows, attempt, client)
+        return None

@@ -1,0 +1,233 @@
+"""What happens to an account is mailed to its owner, with a link that says "this was not me"."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from sallyport.audit.rules import Event, Factor, Outcome, Record
+from sallyport.notices.news import notice
+from tests.attacks.surface import opens_nothing
+from tests.expect import refused
+from tests.mail import Mail
+from tests.surgery import count, operate, verify_email
+from tests.world import PASSWORD, Person, World, basic
+
+NEW = "a horse that nobody has seen"
+Deed = Callable[[Person], Awaitable[object]]
+
+
+async def known(world: World, *, enroll: bool = False) -> Person:
+    """Register one with a verified address, and throw away the mail of that."""
+    person = await world.register("alice", email="alice@example.org")
+    await verify_email(person)
+    if enroll:
+        await person.enroll()
+    await world.mails()
+    return person
+
+
+async def told(person: Person) -> dict[str, Mail]:
+    """Return the new notices by their subjects, all of them to the verified address and with a link."""
+    mails = await person.world.mails()
+    for mail in mails:
+        assert mail.to == "alice@example.org"
+        (link,) = mail.links
+        assert (link.page, link.id, link.token[:4]) == ("http://127.0.0.1:8080/ui/not-me", person.uid, "spu_")
+        assert mail.part("plain").startswith("Hello alice,")
+        assert "{" not in mail.part("plain") + mail.part("html")
+    return {mail.subject.removeprefix("Sallyport: "): mail for mail in mails}
+
+
+async def enrolls(person: Person) -> None:
+    await person.enroll()
+
+
+async def removes_the_app(person: Person) -> None:
+    assert (await person.call("DELETE", f"/users/me/secrets/{person.totp}")).status_code == 204
+
+
+async def makes_codes(person: Person) -> None:
+    assert (await person.call("POST", "/users/me/secrets", {"type": "mfabackup"})).status_code == 200
+
+
+async def makes_a_key(person: Person) -> None:
+    assert (await person.call("POST", "/users/me/secrets", {"type": "apikey"})).status_code == 200
+
+
+async def changes_the_password(person: Person) -> None:
+    held = next(one for one in (await person.call("GET", "/users/me/secrets")).json() if one["type"] == "password")
+    change = {"version": held["version"], "current": PASSWORD, "secret": NEW}
+    assert (await person.call("PUT", f"/users/me/secrets/{held['uid']}", change)).status_code == 200
+
+
+async def changes_the_name(person: Person) -> None:
+    answer = await person.call("PUT", "/users/me", {"version": 0, "email": "new@example.org", "firstName": "A"})
+    assert answer.status_code == 200
+
+
+async def logs_in_elsewhere(person: Person) -> None:
+    await person.login()
+
+
+async def loses_a_refresh_token(person: Person) -> None:
+    first = person.refresh
+    answer = await person.world.call("POST", "/auth/refresh", {"refresh": first})
+    await person.world.call("POST", "/auth/refresh", {"refresh": answer.json()["refresh"]})
+    person.world.clock.advance(11)
+    refused(await person.world.call("POST", "/auth/refresh", {"refresh": first}), 401, "invalid_token")
+
+
+@pytest.mark.parametrize(
+    ("deed", "enrolled", "subjects"),
+    [
+        (enrolls, False, {"a new authenticator app"}),
+        (removes_the_app, True, {"the authenticator app was removed"}),
+        (makes_codes, True, {"new backup codes"}),
+        (makes_a_key, True, {"a new API key"}),
+        (changes_the_password, True, {"your password was changed"}),
+        (changes_the_name, True, {"your account was changed"}),
+        (logs_in_elsewhere, True, {"a login from a new browser or program"}),
+        (logs_in_elsewhere, False, {"a login from a new browser or program"}),
+        (loses_a_refresh_token, False, {"a session was used by two"}),
+    ],
+)
+async def test_each_change_is_told_once(world: World, deed: Deed, enrolled: bool, subjects: set[str]) -> None:  # noqa: FBT001  # a parameter of the table
+    alice = await known(world, enroll=enrolled)
+    await deed(alice)
+    found = await told(alice)
+    assert set(found) == subjects
+    (mail,) = found.values()
+    assert "from the network address 127.0.0.1" in mail.part("plain")
+
+
+async def test_a_new_address_is_told_to_the_old_one(world: World) -> None:
+    alice = await known(world)
+    await changes_the_name(alice)
+    (mail,) = (await told(alice)).values()
+    assert "mail address first name" in " ".join(mail.part("plain").split())
+
+
+async def test_used_codes_are_told_with_what_is_left(world: World) -> None:
+    alice = await known(world, enroll=True)
+    subjects = []
+    for code in alice.codes:
+        answer = await world.answer(await alice.challenge(), code)
+        assert answer.status_code == 200
+        subjects += list(await told(alice))
+    used = "a backup code was used"
+    low = [f"{used}: {left} left" for left in (3, 2, 1)]
+    assert subjects == [used] * 6 + low + [f"{used}, and it was the last"]
+
+
+async def test_a_client_that_is_known_and_a_refresh_are_no_news(world: World) -> None:
+    alice = await known(world)
+    client = (await world.password("alice", PASSWORD)).json()["client"]
+    await world.mails()
+    headers = basic("alice", PASSWORD) | {"x-sallyport-client": client}
+    answer = await world.call("GET", "/auth/password", headers=headers)
+    assert (await world.call("POST", "/auth/refresh", {"refresh": answer.json()["refresh"]})).status_code == 200
+    await alice.call("PUT", "/users/me", {"version": 0, "phone": "1"})
+    await alice.begin_enrollment()
+    await world.password("alice", "wrong")
+    assert await told(alice) == {}
+
+
+async def test_what_the_desk_does_is_told_with_its_reason_and_not_with_its_address(world: World) -> None:
+    alice, admin = await known(world, enroll=True), await world.admin()
+    path = f"/users/{alice.uid}/secrets/{alice.totp}"
+    reason = "lost phone, seen with passport " + "x" * 300
+    assert (await admin.call("DELETE", path, {"reason": reason})).status_code == 204
+    (mail,) = (await told(alice)).values()
+    text = mail.part("plain")
+    assert "The reason given: lost phone, seen with passport" in text
+    assert "somebody who looks after accounts" in text
+    assert "127.0.0.1," not in text
+    assert max(map(len, mail.raw.splitlines())) < 998
+
+
+async def test_who_has_no_verified_address_costs_no_row_and_gets_no_mail(world: World) -> None:
+    alice = await world.register("alice", email="alice@example.org")
+    await alice.enroll()
+    await alice.login()
+    await makes_codes(alice)
+    assert await count(world, "outbox") == await count(world, "mailed_tokens") == 0
+
+
+async def test_a_login_of_who_gets_no_mail_runs_no_statement_more(world: World) -> None:
+    alice = await world.register("alice", email="alice@example.org")
+    seen: list[str] = []
+    writer = world.service.work
+    writer._writer.set_trace_callback(seen.append)  # type: ignore[attr-defined]  # SQLite's, in this test
+    await alice.login()
+    assert len(seen) > 5
+    assert not [sql for sql in seen if "outbox" in sql]
+
+
+async def test_this_was_not_me_ends_sessions_suspends_keys_and_does_nothing_else(world: World) -> None:
+    alice = await known(world, enroll=True)
+    key = (await alice.call("POST", "/users/me/secrets", {"type": "apikey"})).json()["secret"]
+    challenge = await alice.challenge()
+    (mail,) = (await told(alice)).values()
+    path, body = f"/users/{alice.uid}/not-me", {"token": mail.token}
+    answer = await world.call("POST", path, body)
+    assert (answer.status_code, answer.content) == (204, b"")
+    opens_nothing(answer)
+    refused(await alice.call("GET", "/users/me"), 401, "invalid_token")
+    refused(await world.call("POST", "/auth/refresh", {"refresh": alice.refresh}), 401, "invalid_token")
+    refused(await world.answer(challenge, alice.codes[0]), 401, "challenge_invalid")
+    answer = await world.call("GET", "/users/me", headers={"authorization": f"Bearer {key}"})
+    refused(answer, 401, "invalid_token")
+    # The password, the app and the codes are what they were; and the link is good once.
+    refused(await world.call("POST", path, body), 400, "token_invalid")
+    assert await count(world, "backup_codes") == 10
+    await alice.login()
+
+
+async def test_a_notice_is_disowned_for_a_week_by_its_user_alone(world: World) -> None:
+    alice, bob = await known(world), await world.register("bob")
+    await alice.login()
+    await alice.login()
+    first, second = await world.mails()
+    assert first.token != second.token
+    body = {"token": first.token}
+    refused(await world.call("POST", f"/users/{bob.uid}/not-me", body), 400, "token_invalid")
+    world.clock.advance(7 * 24 * 3600)
+    refused(await world.call("POST", f"/users/{alice.uid}/not-me", body), 400, "token_invalid")
+
+
+async def test_a_notice_that_is_tried_again_has_the_same_link(world: World) -> None:
+    alice = await known(world)
+    await alice.login()
+    taken = await world.service.postman._claimed()
+    assert taken
+    first = await world.service.work(lambda rows: world.service.mailed.for_letter(rows, alice.uid, taken.uid))
+    world.clock.advance(121)
+    (mail,) = await world.mails()
+    assert mail.token == first.reveal()
+    assert await count(world, "mailed_tokens") == 1
+
+
+async def test_a_hundred_wrong_codes_are_told(world: World) -> None:
+    alice = await known(world, enroll=True)
+    await operate(world, "UPDATE totp SET switched_off_at = NULL WHERE user_id = :u", u=alice.uid)
+    letter = notice(record(Event.SECRET_SWITCHED_OFF, alice.uid, Factor.TOTP))
+    assert letter
+    await world.service.work(lambda rows: world.service.outbox.post(rows, alice.uid, letter))
+    assert set(await told(alice)) == {"your authenticator app was switched off"}
+
+
+def record(event: Event, user: str, factor: Factor | None = None, **more: object) -> Record:
+    given = {"outcome": "success", "actor": user, "session": None, "ip": None, "detail": None} | more
+    return Record(uid="0", created_at=0, event=event, factor=factor, user=user, ip_digest=None, request_id="", **given)  # type: ignore[arg-type]  # as the table says
+
+
+def test_what_was_refused_or_is_about_nobody_is_no_news() -> None:
+    good = record(Event.SECRET_ENROLLED, "u", Factor.TOTP)
+    assert notice(good)
+    for outcome in (Outcome.FAILURE, Outcome.THROTTLED):
+        assert notice(record(Event.SECRET_ENROLLED, "u", Factor.TOTP, outcome=outcome)) is None
+    assert notice(record(Event.LOGIN_ELEVATE, "u", Factor.PASSWORD)) is None
+    assert notice(record(Event.LOGIN_ELEVATE, "u", Factor.BACKUP_CODE)) is not None
+    assert notice(record(Event.SESSION_ENDED, "u")) is None
+    described = record(Event.SECRET_CHANGED, "u", Factor.PASSWORD, detail="uid description")
+    assert notice(described) is None
