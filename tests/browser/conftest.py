@@ -1,8 +1,10 @@
 """The pages in a real browser: Debian's Chromium, driven by Playwright, in front of the service as a process."""
 
 import re
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,13 +42,42 @@ def browser(tool: Callable[[str], str]) -> Iterator[Browser]:
         started.close()
 
 
+@dataclass(frozen=True)
+class Running:
+    """A running service, and where its files are."""
+
+    server: Server
+    folder: Path
+
+    def make_proofs_old(self) -> None:
+        """Let eleven minutes pass for every proof: nobody waits as long in a test."""
+        with closing(sqlite3.connect(self.folder / "sallyport.db", timeout=10)) as database, database:
+            for table in ("sessions", "browser_sessions"):
+                database.execute(f"UPDATE {table} SET auth_time = auth_time - 660000000")  # noqa: S608  # named above
+
+
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running service."""
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A running service that all tests share."""
     folder = tmp_path_factory.mktemp("service")
     given = {"SALLYPORT_ADMIN_PASSWORD": ADMIN_PASSWORD, "SALLYPORT_THROTTLE": "off"}
     with serving(folder, environ=given) as server:
-        yield server
+        yield Running(server, folder)
+
+
+MakeService = Callable[..., Running]
+
+
+@pytest.fixture
+def make_service(tmp_path: Path) -> Iterator[MakeService]:
+    """Run services with settings of their own."""
+    with ExitStack() as stack:
+
+        def make(**environ: str) -> Running:
+            given = {"SALLYPORT_ADMIN_PASSWORD": ADMIN_PASSWORD, "SALLYPORT_THROTTLE": "off"} | environ
+            return Running(stack.enter_context(serving(tmp_path, environ=given)), tmp_path)
+
+        yield make
 
 
 @dataclass
@@ -60,6 +91,8 @@ class Human:
     folder: Path
     name: str = ""
     password: str = PASSWORD
+    scanned: str = ""
+    """What the camera has read."""
     seed: str = ""
     codes: tuple[str, ...] = ()
 
@@ -71,6 +104,10 @@ class Human:
 
     def follow(self, name: str) -> None:
         self.page.get_by_role("link", name=name, exact=True).click()
+
+    def submit(self) -> None:
+        """Send the form of the page, whatever language its button speaks."""
+        self.page.locator("main form button.main").click()
 
     def heading(self) -> str:
         return self.page.locator("h1").inner_text()
@@ -85,7 +122,7 @@ class Human:
         self.open("/ui/register")
         self.page.fill("#name", self.name)
         self.page.fill("#password", self.password)
-        self.press("Create account")
+        self.submit()
         self.at("/ui/authenticators/new")
 
     def scan(self) -> None:
@@ -93,7 +130,8 @@ class Human:
         picture = self.folder / "screen.png"
         self.page.screenshot(path=picture)
         read = subprocess.run([self.zbarimg, "--raw", "-q", str(picture)], capture_output=True, text=True, check=True)
-        (self.seed,) = parse_qs(urlsplit(read.stdout.strip()).query)["secret"]
+        self.scanned = read.stdout.strip()
+        (self.seed,) = parse_qs(urlsplit(self.scanned).query)["secret"]
 
     def enroll(self) -> None:
         """Set up an app, from the page that asks for its name on, and keep the codes."""
@@ -129,19 +167,19 @@ MakeHuman = Callable[..., Human]
 
 
 @pytest.fixture
-def make_human(browser: Browser, service: Server, tool: Callable[[str], str], tmp_path: Path) -> Iterator[MakeHuman]:
+def make_human(browser: Browser, service: Running, tool: Callable[[str], str], tmp_path: Path) -> Iterator[MakeHuman]:
     """Put people in front of browsers. A fault of the page's own fails the test."""
     contexts: list[BrowserContext] = []
     faults: list[str] = []
 
-    def make(**options: Any) -> Human:
+    def make(*, service: Running = service, **options: Any) -> Human:
         context = browser.new_context(**({"locale": "en-US"} | options))
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda fault: faults.append(str(fault)))
         page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
-        return Human(page, service.url, tool("oathtool"), tool("zbarimg"), tmp_path)
+        return Human(page, service.server.url, tool("oathtool"), tool("zbarimg"), tmp_path)
 
     yield make
     for context in contexts:
