@@ -86,6 +86,7 @@ REVEALS = {
     "sallyport.pages.enrollment.Enrollment.make_codes": "shows backup codes, this once",
     "sallyport.pages.enrollment.Enrollment.prove": "shows backup codes, this once",
     "sallyport.pages.enrollment.Enrollment.scan": "shows a seed, this once",
+    "sallyport.pages.keys.Keys.make": "shows an API key, this once",
     "sallyport.sessions.flow.refresh.Refresh._successor": "derives the next refresh token",
     "sallyport.sessions.signing._loaded": "loads the private keys",
     "sallyport.settings._together": "measures the admin's password",

@@ -14,7 +14,9 @@ FRESH = {
     "/ui/authenticators/{sid}",
     "/ui/authenticators/{sid}/enroll",
     "/ui/authenticators/{sid}/remove",
+    "/ui/authenticators/{sid}/resume",
     "/ui/codes/new",
+    "/ui/keys/new",
     "/ui/password",
     "/ui/profile",
 }

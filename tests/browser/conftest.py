@@ -116,9 +116,9 @@ class Human:
         """Wait until the page of a path is there."""
         self.page.wait_for_url(re.compile(re.escape(self.url + path) + r"(\?.*)?$"))
 
-    def register(self) -> None:
+    def register(self, name: str = "") -> None:
         """Make an account; leads to the set-up of an app."""
-        self.name = f"human{uuid4().hex[:12]}"
+        self.name = name or f"human{uuid4().hex[:12]}"
         self.open("/ui/register")
         self.page.fill("#name", self.name)
         self.page.fill("#password", self.password)

@@ -153,6 +153,19 @@ class Account:
         )
         return await self._describe(visit.me, wish)
 
+    async def resume(self, visit: Visit) -> Answer | Refused:
+        """Put a suspended API key back."""
+        wish = Description(
+            uid=visit.params["sid"],
+            version=_version(visit),
+            text=None,
+            keep=True,
+            resume=True,
+            forbidden=lambda _: None,
+        )
+        outcome = await self._describe(visit.me, wish)
+        return await self._one(visit, outcome) if isinstance(outcome, Refused) else moved(HOME)
+
     async def take_away(self, visit: Visit) -> Answer | Refused:
         """Remove an authenticator."""
         refused = await self._remove(visit.me, visit.me.uid, visit.params["sid"], None)
@@ -191,6 +204,7 @@ class Account:
             Page(path="/ui/profile", get=self.profile, post=self.change_profile, fresh=True),
             Page(path="/ui/password", get=self.password, post=self.set_password, fresh=True),
             Page(path=one, get=self.authenticator, post=self.rename, fresh=True),
+            Page(path=f"{one}/resume", get=self.authenticator, post=self.resume, fresh=True),
             Page(path=f"{one}/remove", get=self.authenticator, post=self.take_away, fresh=True),
             Page(path="/ui/sessions/end-others", post=self.end_others),
             Page(path="/ui/sessions/{sid}/end", post=self.end_session),
@@ -203,6 +217,7 @@ def _sorted_out(held: list[Authenticator]) -> dict[str, Any]:
         "password": next((one for one in held if one.type == "password"), None),
         "apps": [one for one in held if one.traits == TotpTraits(enrolled=True)],
         "codes": next((one for one in held if one.type == "mfabackup"), None),
+        "keys": [one for one in held if one.type == "apikey"],
     }
 
 

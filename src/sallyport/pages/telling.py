@@ -61,6 +61,14 @@ _BY_NAME: Final = {event.value: text for event, text in EVENTS.items()}
 OUTCOMES: Final = {"success": N_("Done"), "failure": N_("Failed"), "throttled": N_("Refused: too many tries")}
 FACTORS: Final = {"password": N_("Password"), "totp": N_("Authenticator app"), "backup_code": N_("Backup code")}
 
+SCOPES: Final = {
+    "self:read": N_("Read your own details"),
+    "users:read": N_("Read who has an account"),
+    "roles:read": N_("Read roles"),
+    "audit:read": N_("Read what happened to your account"),
+    "introspect": N_("Ask whether a token is good"),
+}
+
 _REFUSALS: Final = {
     Why.INVALID_CREDENTIALS: N_("Name or password is not right."),
     Why.WRONG_LOGIN_CODE: N_("This code is not right, or was used before. Wait for the next one."),
@@ -96,6 +104,7 @@ SAID: Final = (
     N_("This form is out of date, or was sent from somewhere else."),
     N_("The form can't be read."),
     N_("Registration is closed."),
+    N_("Choose at least one thing that the key may do."),
 )
 """What use cases say in sentences of their own."""
 

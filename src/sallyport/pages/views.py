@@ -71,7 +71,7 @@ class Views:
             status,
             (*visit.headers, *headers, *((name.decode(), value.decode()) for name, value in why)),
             visit,
-            {"caller": visit.caller, "path": visit.path, "back": visit.back, "refused": refused} | told,
+            {"caller": visit.caller, "path": visit.path, "back": visit.back, "refused": refused, "visit": visit} | told,
         )
 
     def refusal(self, refused: Refused, language: str, headers: Headers = ()) -> Answer:
@@ -103,6 +103,7 @@ class Views:
                 "event": partial(telling.event, words),
                 "outcomes": telling.OUTCOMES,
                 "factors": telling.FACTORS,
+                "scope_words": telling.SCOPES,
             }
         )
         policy = ("content-security-policy", _POLICY.format(nonce=nonce))

@@ -15,6 +15,7 @@ from sallyport.kernel.clock import DAY, HOUR
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.mailroute import MailRoute, MailServer
 from sallyport.kernel.policy import Policy
+from sallyport.pages.brand import Brand, read_brand
 from sallyport.settings import parsers
 
 PREFIX: Final = "SALLYPORT_"
@@ -60,6 +61,7 @@ class Settings:
     public_url: str = _setting("http://127.0.0.1:8080", parsers.url, "issuer of tokens, base of links")
     audience: str = _setting("", str, "`aud` of tokens; the public URL where it is empty")
     issuer_name: str = _setting("Sallyport", parsers.text, "name shown in authenticator apps")
+    brand_dir: Brand = _setting("", read_brand, "folder with `brand.toml` and a logo: how the pages look")
     signing_algorithm: str = _setting(
         "ES256", parsers.one_of("ES256", "EdDSA"), "how tokens are signed; fixed at first start"
     )

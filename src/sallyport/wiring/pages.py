@@ -1,14 +1,15 @@
 """The pages with the use cases behind them. Imported by the first page that somebody asks for."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sallyport.pages.account import Account
 from sallyport.pages.assets import Assets
-from sallyport.pages.brand import Brand
 from sallyport.pages.cookies import Cookies
 from sallyport.pages.doors import Doors, Entry
 from sallyport.pages.enrollment import Enrollment
 from sallyport.pages.forms import FormTokens, Origins
+from sallyport.pages.keys import Keys
 from sallyport.pages.places import Places
 from sallyport.pages.resource import Doorman
 from sallyport.pages.site import Site
@@ -22,11 +23,12 @@ def site(service: "Service") -> Site:
     """Return all pages."""
     settings = service.settings
     https = settings.public_url.startswith("https:")
-    cookies, assets = Cookies(https=https), Assets({})
+    brand = settings.brand_dir
+    cookies, assets = Cookies(https=https), Assets(brand.files)
     entry = Entry(cookies=cookies, bind=service.flows.bind_browser, https=https)
     views = Views(
         assets=assets,
-        brand=Brand(name=settings.issuer_name, logo="icon.svg"),
+        brand=replace(brand, name=brand.name or settings.issuer_name),
         registration_open=settings.registration == "open",
         clock=service.clock,
         randomness=service.randomness,
@@ -35,6 +37,7 @@ def site(service: "Service") -> Site:
         *doors(service, entry, views).pages(),
         *enrollment(service, entry, views).pages(),
         *account(service, entry, views).pages(),
+        *Keys(create=service.flows.create_api_key, clock=service.clock, views=views).pages(),
     ]
     doorman = Doorman(
         gate=service.gate,

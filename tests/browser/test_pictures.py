@@ -1,0 +1,50 @@
+"""The pictures of the documents: made from the pages themselves, by `SALLYPORT_TEST_PICTURES=write`."""
+
+import os
+from pathlib import Path
+from typing import Final, Literal
+
+import pytest
+
+from tests.browser.conftest import Human, MakeHuman, MakeService
+
+PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+NAMES: Final = ("sign-in", "enroll", "codes", "account")
+SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
+LARGEST = 120_000
+
+
+def taken(human: Human, path: Path) -> None:
+    """Take a picture of a page in both schemes."""
+    for scheme in SCHEMES:
+        human.page.emulate_media(color_scheme=scheme)
+        human.page.screenshot(path=path.with_name(f"{path.name}-{scheme}.png"))
+
+
+def test_pictures_are_taken(make_human: MakeHuman, make_service: MakeService, tmp_path: Path) -> None:
+    """Of an account that is gone with this test, key and codes and all."""
+    folder = PICTURES if os.environ.get("SALLYPORT_TEST_PICTURES") == "write" else tmp_path
+    human = make_human(service=make_service(), viewport={"width": 1000, "height": 860}, reduced_motion="reduce")
+    human.open("/ui/sign-in")
+    human.page.fill("#name", "mira")
+    human.page.fill("#password", human.password)
+    taken(human, folder / "sign-in")
+    human.register("mira")
+    human.submit()
+    human.scan()
+    taken(human, folder / "enroll")
+    human.type_code(human.code())
+    human.page.wait_for_selector("#codes")
+    human.page.set_viewport_size({"width": 1000, "height": 860})
+    taken(human, folder / "codes")
+    human.follow("I have kept them")
+    human.open("/ui/account")
+    human.page.set_viewport_size({"width": 1000, "height": 860})
+    taken(human, folder / "account")
+
+
+@pytest.mark.parametrize("name", [f"{name}-{scheme}.png" for name in NAMES for scheme in SCHEMES])
+def test_the_pictures_of_the_documents_are_there(name: str) -> None:
+    picture = (PICTURES / name).read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < LARGEST
