@@ -87,6 +87,7 @@ REVEALS = {
     "sallyport.pages.enrollment.Enrollment.prove": "shows backup codes, this once",
     "sallyport.pages.enrollment.Enrollment.scan": "shows a seed, this once",
     "sallyport.pages.keys.Keys.make": "shows an API key, this once",
+    "sallyport.recovery.operator.RecoveryDesk.issue": "hands a token of recovery to the operator on the host",
     "sallyport.sessions.flow.refresh.Refresh._successor": "derives the next refresh token",
     "sallyport.sessions.signing._loaded": "loads the private keys",
     "sallyport.settings._together": "measures the admin's password",

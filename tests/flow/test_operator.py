@@ -4,18 +4,23 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from sallyport.edge.endpoint import Who
 from sallyport.edge.operator import OperatorDesk, Wish
 from sallyport.edge.problems import Problem
+from sallyport.kernel.caller import OPERATOR, Client
 from sallyport.kernel.hashpool import HashPool
 from sallyport.kernel.ids import system_randomness
+from sallyport.kernel.outcomes import Refused, Why
 from sallyport.wiring import Machine
 from sallyport.wiring.host import operator_desk
 from tests.world import CHEAP, PASSWORD, World
 
+NEW = "an entirely different sentence"
 NOBODY = "01912345-0000-7000-8000-000000000000"
 
 
@@ -153,3 +158,44 @@ async def test_lists_read_their_query(world: World, operator: Operator) -> None:
 async def test_a_full_hash_queue_is_told_as_over_http(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HashPool, "_seats", lambda *_: 0)
     assert await operator("POST", "/users", {"name": "alice", "password": PASSWORD}) == (503, "overloaded")
+
+
+async def test_one_whom_no_mail_reaches_sets_a_password_with_a_token_of_the_operator(
+    world: World, operator: Operator
+) -> None:
+    admin = await world.admin()
+    await admin.enroll()
+    path = f"/users/{admin.uid}/recovery-token"
+    assert refusal(await admin.call("POST", path, {})) == (404, "not_found")  # of nobody's service
+    status, first = await operator("POST", path)
+    assert (status, set(first), first["expiresIn"]) == (201, {"uid", "token", "url", "expiresIn"}, 1800)
+    assert first["url"].endswith(f"/ui/recover#id={admin.uid}&token={first['token']}")
+    second = (await operator("POST", path))[1]
+    chosen = {"token": first["token"], "password": NEW}
+    assert refusal(await world.call("POST", f"/users/{admin.uid}/recover", chosen)) == (400, "token_invalid")
+    chosen["token"] = second["token"]
+    assert (await world.call("POST", f"/users/{admin.uid}/recover", chosen)).status_code == 204
+    assert refusal(await world.call("POST", f"/users/{admin.uid}/recover", chosen)) == (400, "token_invalid")
+    assert (await admin.call("GET", "/users/me")).status_code == 401
+    assert (await world.password("admin", NEW)).json()["type"] == "CHALLENGE"
+    row = (await operator("GET", "/audit", event="recovery.asked"))[1][0]
+    assert (row["userId"], row["actorId"], row["detail"]) == (admin.uid, None, "(host)")
+
+
+async def test_tokens_of_the_operator_are_counted_and_none_is_for_one_who_is_disabled(
+    world: World, operator: Operator
+) -> None:
+    alice = await world.register("alice")
+    path = f"/users/{alice.uid}/recovery-token"
+    assert [(await operator("POST", path))[0] for _ in range(5)] == [201] * 5
+    assert await operator("POST", path) == (409, "limit_reached")
+    await operator("PUT", f"/users/{alice.uid}", {"version": 0, "disabled": True})
+    assert await operator("POST", path) == (403, "forbidden")
+    issue = world.service.flows.recovery.issue
+    assert await issue(OPERATOR, NOBODY) == Refused(why=Why.NOT_FOUND)
+    ended = replace(OPERATOR, uid=alice.uid, session=NOBODY, client=Client(ip="127.0.0.1", user_agent=""))
+    assert await issue(ended, alice.uid) == Refused(why=Why.INVALID_TOKEN)
+
+
+def refusal(answer: httpx2.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]

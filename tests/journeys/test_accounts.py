@@ -135,6 +135,19 @@ def secrets_of(service: Server) -> Any:
     return service.call("GET", "/users/me/secrets", authorization=f"Bearer {token}").body
 
 
+@pytest.mark.sqlite_only("tests/flow/test_operator.py has the rules")
+def test_a_password_is_recovered_on_the_host_by_a_token_and_not_from_elsewhere(home: Path, service: Server) -> None:
+    admin = told(home, "users", "list")[0]["uid"]
+    assert run(home, "users", "reset-password", admin).returncode == 2
+    elsewhere = run(home, *as_admin(service, "users", "reset-password", admin, "--yes"), typed=CHOSEN + "\n")
+    assert (elsewhere.returncode, "for the host alone" in elsewhere.stderr) == (2, True)
+    token = told(home, "users", "reset-password", admin, "--yes")["token"]
+    chosen = {"token": token, "password": PASSWORD}
+    assert service.call("POST", f"/users/{admin}/recover", chosen).status == 204
+    assert service.log_in("admin", PASSWORD).body["type"] == "ACCESS"
+    assert "within 30 minutes" in run(home, "users", "reset-password", admin, "--yes").stdout
+
+
 REFUSALS = [
     (("users", "show", NOBODY), "not_found"),
     (("users", "show", "no such"), "not_found"),

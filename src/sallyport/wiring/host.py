@@ -16,6 +16,7 @@ from sallyport.keys import start
 from sallyport.keys.desk import KeyDesk
 from sallyport.keys.flow.rings import Sleep, Tell
 from sallyport.keys.plans import ring_plans
+from sallyport.recovery.operator import RecoveryDesk
 from sallyport.settings import Settings
 from sallyport.store import schema
 from sallyport.store.database import SqliteFile, database_at
@@ -75,7 +76,8 @@ def operator_desk(settings: Settings, machine: Machine | None = None) -> Operato
     async def exists(uid: str) -> bool:
         return await service.sessions.roles_of(uid) is not None
 
-    return OperatorDesk(service.endpoints(), exists, service.close)
+    recovery = RecoveryDesk(service.flows.recovery.issue, settings.public_url)
+    return OperatorDesk([*service.endpoints(), *recovery.endpoints()], exists, service.close)
 
 
 def restore(settings: Settings, machine: Machine | None = None) -> Restore:

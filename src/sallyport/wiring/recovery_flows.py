@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sallyport.recovery.flow.ask import AskRecovery
 from sallyport.recovery.flow.disown import Disown
+from sallyport.recovery.flow.issue import IssueRecovery
 from sallyport.recovery.flow.reset import SetPasswordByMail
 from sallyport.recovery.flow.verify import SendVerification, VerifyAddress
 
@@ -29,6 +30,12 @@ class RecoveryFlows:
             throttle=service.throttle,
             journal=service.journal,
         )
+
+    @cached_property
+    def issue(self) -> IssueRecovery:
+        """Gives the operator on the host a token."""
+        service = self._service
+        return IssueRecovery(work=service.work, tokens=service.mailed, keeper=service.keeper, journal=service.journal)
 
     @cached_property
     def reset(self) -> SetPasswordByMail:

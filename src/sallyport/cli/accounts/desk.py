@@ -52,6 +52,8 @@ class Desk:
     backend: Backend
     person: Person
     as_json: bool
+    on_host: bool
+    """Whether it works over the database: for the few commands that only the operator has."""
 
     def get(self, path: str, **query: str | int) -> Json:
         """Read something; what is empty in the query is left out."""
@@ -102,7 +104,7 @@ def carry_out(group: str, where: Where, run: Callable[[Desk], None], *, as_json:
     person = Person()
     try:
         with closing(_way(where, person)) as backend:
-            run(Desk(backend=backend, person=person, as_json=as_json))
+            run(Desk(backend=backend, person=person, as_json=as_json, on_host=not where.url))
     except RefusedError as no:
         typer.echo(json.dumps(no.problem) if as_json else f"sallyport {group}: {no}", err=True)
         return REFUSED

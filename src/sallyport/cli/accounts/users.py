@@ -6,6 +6,7 @@ from urllib.parse import quote
 import typer
 
 from sallyport.cli.accounts.asked import After, Limit, PasswordFile, PasswordStdin, User, Yes, command
+from sallyport.cli.accounts.person import WrongUseError
 
 if TYPE_CHECKING:
     from sallyport.cli.accounts.desk import Desk
@@ -118,6 +119,28 @@ def reset_mfa(
     for app in apps:
         desk.delete(f"/users/{uid}/secrets/{app}", {"reason": reason} if reason else None)
     desk.done(f"{user} has no second factor any more ({len(apps)} taken away)", {"uid": uid, "removed": apps})
+
+
+@command(users, "reset-password")
+def reset_password(desk: "Desk", user: User, *, yes: Yes = False) -> None:
+    """Make a token with which a user sets a new password: for one whom no mail reaches. On the host alone.
+
+    Nobody chooses a password for somebody else: hand the token to the user, by a way that nobody else reads. It is good
+    once, for half an hour, and voids those before it. It opens no session, and a second factor stays as it is. When the
+    new password is set all sessions end, and API keys are suspended.
+
+    Example: sallyport users reset-password admin --yes
+    """
+    if not desk.on_host:
+        raise WrongUseError("this is for the host alone: with --url let the user ask for a mail (POST /users/recover)")
+    desk.person.confirm(f"Make a token that sets the password of {user}?", yes=yes)
+    made = desk.post(f"/users/{found(desk, user)['uid']}/recovery-token", {})
+    sentence = f"""For {user}, once, within {made["expiresIn"] // 60} minutes:
+
+  {made["url"]}
+
+or POST /users/{made["uid"]}/recover with {{"token": "{made["token"]}", "password": "..."}}"""
+    desk.done(sentence, made)
 
 
 @command(users, "delete")
