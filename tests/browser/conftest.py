@@ -3,9 +3,11 @@
 import re
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +28,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+_LINK = re.compile(r"/ui/(?:recover|verify)#[^\s<>]+")
 ADMIN_PASSWORD = "an operator chose these words"
 
 
@@ -54,6 +57,20 @@ class Running:
         with closing(sqlite3.connect(self.folder / "sallyport.db", timeout=10)) as database, database:
             for table in ("sessions", "browser_sessions"):
                 database.execute(f"UPDATE {table} SET auth_time = auth_time - 660000000")  # noqa: S608  # named above
+
+    def mailed(self, to: str) -> str:
+        """Wait for a mail, take it out of its folder, and return the link of a page in it."""
+        for _ in range(150):
+            for path in sorted((self.folder / "data" / "outbox").glob("*.eml")):
+                mail = message_from_bytes(path.read_bytes(), policy=policy.default)
+                body = mail.get_body(("plain",))
+                found = _LINK.search(body.get_content()) if body else None
+                if mail["To"] == to and found:
+                    path.unlink()
+                    return self.server.url + found[0]
+            time.sleep(0.1)
+        message = f"no mail came to {to}"
+        raise AssertionError(message)
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +107,7 @@ class Human:
     zbarimg: str
     folder: Path
     name: str = ""
+    email: str = ""
     password: str = PASSWORD
     scanned: str = ""
     """What the camera has read."""
@@ -116,12 +134,15 @@ class Human:
         """Wait until the page of a path is there."""
         self.page.wait_for_url(re.compile(re.escape(self.url + path) + r"(\?.*)?$"))
 
-    def register(self, name: str = "") -> None:
+    def register(self, name: str = "", *, mail: bool = False) -> None:
         """Make an account; leads to the set-up of an app."""
         self.name = name or f"human{uuid4().hex[:12]}"
         self.open("/ui/register")
         self.page.fill("#name", self.name)
         self.page.fill("#password", self.password)
+        if mail:
+            self.email = f"{self.name}@example.org"
+            self.page.fill("#email", self.email)
         self.submit()
         self.at("/ui/authenticators/new")
 

@@ -39,6 +39,9 @@ def walk(human: Human) -> Iterator[str]:
     human.submit()
     human.page.wait_for_selector(".alert")
     yield "wrong"
+    for path in ("/ui/forgot", "/ui/recover", "/ui/verify", "/ui/not-me"):
+        human.open(path)
+        yield path
     human.open("/ui/nowhere")
     yield "refused"
     human.open("/ui/register")
@@ -60,7 +63,7 @@ def walk(human: Human) -> Iterator[str]:
     human.page.wait_for_selector("#codes")
     yield "codes"
     human.codes = tuple(human.page.locator("#codes code").all_inner_texts())
-    for path in ("/ui/account", "/ui/events", "/ui/profile", "/ui/password", "/ui/codes/new"):
+    for path in ("/ui/account", "/ui/events", "/ui/profile", "/ui/password", "/ui/codes/new", "/ui/keys/new"):
         human.open(path)
         yield path
     human.open("/ui/account")

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Human, MakeHuman, MakeService
+from tests.browser.conftest import Human, MakeHuman, MakeService, Running
 
 PHONE = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
 
@@ -196,3 +196,28 @@ def test_a_picture_is_painted_soon(human: Human) -> None:
     human.open("/ui/register")
     painted = human.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     assert painted < 1_000  # 150 ms where nothing else runs; this bound is for a machine that has much else to do
+
+
+def test_mailed_links_verify_an_address_and_bring_a_password_back(human: Human, service: Running) -> None:
+    human.register(mail=True)
+    human.open("/ui/account")
+    human.press("Send a link to verify it")
+    expect(human.page.get_by_text("A link is on its way")).to_be_visible()
+    human.page.goto(service.mailed(human.email))
+    assert "#" not in human.page.url
+    expect(human.page.locator("#link")).to_be_hidden()
+    human.press("Verify the address")
+    expect(human.page.get_by_text("Your address is verified")).to_be_visible()
+    human.open("/ui/account")
+    human.sign_out()
+    human.follow("Forgot your password?")
+    human.page.fill("#name", human.email)
+    human.press("Send the link")
+    human.page.goto(service.mailed(human.email))
+    human.password = "another battery staple horse"
+    human.page.fill("#password", human.password)
+    human.press("Set the password")
+    human.page.locator(".card").get_by_role("link", name="Sign in").click()
+    human.name = human.email
+    human.give_password()
+    human.at("/ui/account")

@@ -53,13 +53,27 @@ EVENTS: Final = {
     Event.SECRET_REMOVED: N_("Removed"),
     Event.SECRET_CODES_MADE: N_("New backup codes made"),
     Event.SECRET_SWITCHED_OFF: N_("Authenticator apps switched off after too many wrong codes"),
+    Event.SECRET_SUSPENDED: N_("API keys suspended"),
+    Event.SECRET_RESUMED: N_("API key put back"),
+    Event.POLICY_MET: N_("Time to set up a second factor began"),
+    Event.RECOVERY_ASKED: N_("New password asked for by mail"),
+    Event.RECOVERY_DONE: N_("New password set by mail"),
+    Event.VERIFICATION_ASKED: N_("Verification of the address asked for"),
+    Event.EMAIL_VERIFIED: N_("Address verified"),
+    Event.NOTICE_DISOWNED: N_("Said that it was not you"),
     Event.SESSION_ENDED: N_("Session ended"),
     Event.SESSIONS_ENDED: N_("Sessions ended"),
     Event.SESSION_STOLEN: N_("Session ended because its token was used twice"),
 }
 _BY_NAME: Final = {event.value: text for event, text in EVENTS.items()}
 OUTCOMES: Final = {"success": N_("Done"), "failure": N_("Failed"), "throttled": N_("Refused: too many tries")}
-FACTORS: Final = {"password": N_("Password"), "totp": N_("Authenticator app"), "backup_code": N_("Backup code")}
+FACTORS: Final = {
+    "password": N_("Password"),
+    "totp": N_("Authenticator app"),
+    "backup_code": N_("Backup code"),
+    "device": N_("Known device"),
+    "api_key": N_("API key"),
+}
 
 SCOPES: Final = {
     "self:read": N_("Read your own details"),
@@ -87,6 +101,8 @@ _REFUSALS: Final = {
     Why.PAYLOAD_TOO_LARGE: N_("That is too long."),
     Why.PASSWORD_REQUIRED: N_("Confirm your password first."),
     Why.ALREADY_ENROLLED: N_("This app is set up already."),
+    Why.TOKEN_INVALID: N_("This link is used up, too old, or not complete. Ask for a new one."),
+    Why.EMAIL_TAKEN: N_("Another account has verified this address already."),
     Why.MFA_NOT_ENABLED: N_("Set up an authenticator app first."),
 }
 SAID: Final = (

@@ -14,6 +14,7 @@ from sallyport.kernel.text import UnfitError
 HOME: Final = "/ui/account"
 SIGN_IN: Final = "/ui/sign-in"
 CODE: Final = "/ui/code"
+FORGOT: Final = "/ui/forgot"
 CONFIRM: Final = "/ui/confirm"
 NEW_AUTHENTICATOR: Final = "/ui/authenticators/new"
 

@@ -10,6 +10,7 @@ from sallyport.pages.doors import Doors, Entry
 from sallyport.pages.enrollment import Enrollment
 from sallyport.pages.forms import FormTokens, Origins
 from sallyport.pages.keys import Keys
+from sallyport.pages.mailed import Mailed
 from sallyport.pages.places import Places
 from sallyport.pages.resource import Doorman
 from sallyport.pages.site import Site
@@ -37,6 +38,7 @@ def site(service: "Service") -> Site:
         *doors(service, entry, views).pages(),
         *enrollment(service, entry, views).pages(),
         *account(service, entry, views).pages(),
+        *mailed(service, cookies, views).pages(),
         *Keys(create=service.flows.create_api_key, clock=service.clock, views=views).pages(),
     ]
     doorman = Doorman(
@@ -51,6 +53,20 @@ def site(service: "Service") -> Site:
         randomness=service.randomness,
     )
     return Site(declared, assets, doorman)
+
+
+def mailed(service: "Service", cookies: Cookies, views: Views) -> Mailed:
+    """Return the pages that mailed links open."""
+    flows = service.flows.recovery
+    return Mailed(
+        ask=flows.ask,
+        reset=flows.reset,
+        send=flows.send,
+        verify=flows.verify,
+        disown=flows.disown,
+        cookies=cookies,
+        views=views,
+    )
 
 
 def doors(service: "Service", entry: Entry, views: Views) -> Doors:

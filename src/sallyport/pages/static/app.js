@@ -7,6 +7,14 @@ for (const one of all("[data-js]")) one.hidden = false
 // A page out of the browser's memory may be one of before signing out: it is asked for anew.
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload() })
 
+// A mailed token stands behind the # of the address, where no server sees it. It acts by the form alone.
+for (const field of all("[data-fragment]")) {
+  if (!location.hash.includes("token=")) continue
+  field.querySelector("input").value = location.hash.slice(1)
+  field.hidden = true
+  history.replaceState(null, "", location.pathname + location.search)
+}
+
 const gaps = /[\s-]/g
 for (const input of all("[data-code]")) {
   let waiting

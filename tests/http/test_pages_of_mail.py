@@ -1,0 +1,119 @@
+"""The pages that mailed links open, with the mails that the service really writes."""
+
+import re
+
+import pytest
+
+from tests.dump import dump
+from tests.guest import Guest
+from tests.surgery import verify_email
+from tests.world import PASSWORD, World
+
+NEW = "another battery staple horse"
+
+
+async def link_in(world: World, word: str) -> str:
+    """Return the link of the one mail that has come since, as it stands there."""
+    (mail,) = [mail for mail in await world.mails() if word in mail.subject]
+    (link,) = mail.links
+    return f"{link.page}#id={link.id}&token={link.token}"
+
+
+async def test_an_address_is_verified_and_a_forgotten_password_comes_back(world: World) -> None:
+    await world.register("mira", email="mira@example.org")
+    guest = Guest(world, "mira")
+    await guest.sign_in()
+    page = (await guest.get("/ui/account")).text
+    assert "not verified" in page
+    await world.mails()
+    told = await guest.post("/ui/verify/send")
+    assert "A link is on its way to your address." in told.text
+    link = await link_in(world, "address")
+    await guest.get("/ui/verify")
+    assert (await guest.post("/ui/verify", link=link)).status_code == 200
+    assert "not verified" not in (await guest.get("/ui/account")).text
+    await guest.get("/ui/verify")
+    again = await guest.post("/ui/verify", link=link)
+    assert (again.status_code, "This link is used up" in again.text) == (400, True)
+
+    await world.mails()
+    other = Guest(world, "mira")
+    await other.get("/ui/forgot")
+    told = await other.post("/ui/forgot", name=" Mira@Example.org ")
+    link = await link_in(world, "password")
+    await other.get("/ui/recover")
+    short = await other.post("/ui/recover", link=link, password="short")
+    assert (short.status_code, "too short" in short.text) == (400, True)
+    # Whatever else was copied along does no harm.
+    done = await other.post("/ui/recover", link=f"Here: <{link}>", password=NEW)
+    assert "Your new password is set" in done.text
+    assert other.session == ""
+    assert (await guest.get("/ui/account")).headers["location"] == "/ui/sign-in"
+    await guest.get("/ui/sign-in")
+    assert (await guest.post("/ui/sign-in", name="mira@example.org", password=NEW)).status_code == 303
+
+
+async def test_nobody_learns_who_has_an_account(world: World) -> None:
+    await world.register("mira", email="mira@example.org")
+    told = []
+    for name in ("mira", "nobody", "nobody@example.org", ""):
+        guest = Guest(world)
+        await guest.get("/ui/forgot")
+        answer = await guest.post("/ui/forgot", name=name)
+        told.append((answer.status_code, re.sub(r"nonce[=-]\S+", "", answer.text)))
+    assert len(set(told)) == 1
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "",
+        "spx_" + "A" * 43,
+        "id=me&token=spx_" + "A" * 43,
+        "id=01890000-0000-7000-8000-000000000000&token=spx_" + "A" * 43,
+        "id=01890000-0000-7000-8000-000000000000&token=" + "x" * 100,
+        "x" * 5000,
+    ],
+)
+async def test_what_is_no_link_of_a_mail_sets_and_verifies_nothing(world: World, link: str) -> None:
+    guest = Guest(world)
+    for path in ("/ui/recover", "/ui/verify", "/ui/not-me"):
+        await guest.get(path)
+        before = dump(world)
+        answer = await guest.post(path, link=link, password=NEW)
+        assert answer.status_code == 400
+        tried = [row for row in dump(world) if not row.startswith("throttles")]
+        assert tried == [row for row in before if not row.startswith("throttles")]
+
+
+async def test_opening_a_link_does_nothing(world: World) -> None:
+    await world.register("mira", email="mira@example.org")
+    guest = Guest(world, "mira")
+    await guest.sign_in()
+    await guest.get("/ui/account")
+    await world.mails()
+    await guest.post("/ui/verify/send")
+    link = await link_in(world, "address")
+    before = dump(world)
+    await Guest(world).get(link.partition("#")[0].removeprefix("http://127.0.0.1:8080"))
+    assert dump(world) == before
+
+
+async def test_whoever_says_that_it_was_not_them_is_signed_out_everywhere(world: World) -> None:
+    mira = await world.register("mira", email="mira@example.org")
+    await verify_email(mira)
+    guest = Guest(world, "mira")
+    await guest.sign_in()
+    await world.mails()
+    await guest.get("/ui/password")
+    await guest.post("/ui/password", current=PASSWORD, password=NEW)
+    link = await link_in(world, "password")
+    assert "/ui/not-me#" in link
+    other = Guest(world)
+    await other.get("/ui/not-me")
+    assert (await guest.get("/ui/account")).status_code == 200
+    done = await other.post("/ui/not-me", link=link)
+    assert "Everybody is signed out" in done.text
+    assert (await guest.get("/ui/account")).status_code == 303
+    await other.get("/ui/not-me")
+    assert (await other.post("/ui/not-me", link=link)).status_code == 400
