@@ -346,3 +346,13 @@ async def test_a_letter_that_can_not_be_put_into_words_is_given_up_and_holds_up_
         "can't be put into words: TemplateNotFound",
         "can't be put into words: ValueError",
     ]
+
+
+async def test_who_waits_for_mail_is_told_of_the_end(world: World) -> None:
+    postman = world.service.postman
+    resting = asyncio.ensure_future(postman.rest())
+    await asyncio.sleep(0)
+    postman.end()
+    async with asyncio.timeout(0.3):
+        assert await resting
+    assert postman.ending

@@ -10,7 +10,7 @@ from tests.world import NOON, World
 T = TypeVar("T")
 
 MANY = 205
-SWEPT = ("sessions", "challenges", "throttles", "known_clients")
+SWEPT = ("sessions", "challenges", "throttles", "known_clients", "outbox", "mailed_tokens")
 SESSION = Sql(
     """INSERT INTO sessions (id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent)
        VALUES (:key, :user, 'pwd', :now, :now, :now, '127.0.0.1', '')"""
@@ -26,6 +26,14 @@ COUNTER = Sql(
 CLIENT = Sql(
     """INSERT INTO known_clients (user_id, token_digest, proven, created_at, last_used_at)
        VALUES (:user, :key, 'pwd', :now, :now)"""
+)
+LETTER = Sql(
+    """INSERT INTO outbox (id, user_id, created_at, due_at, expires_at, tries, fault)
+       VALUES (:key, :user, :now, NULL, :now, 1, 'nobody took it in time')"""
+)
+TOKEN = Sql(
+    """INSERT INTO mailed_tokens (token_digest, subject, user_id, purpose, made_for, created_at, expires_at)
+       VALUES (:key, :user, :user, 'recovery', '', :now, :now)"""
 )
 
 
@@ -52,6 +60,8 @@ async def test_no_unit_of_a_sweep_erases_more_than_a_hundred_rows(world: World) 
             rows.change(SESSION, key=f"{number}", user=alice.uid, now=NOON)
             rows.change(CHALLENGE, key=b"%d" % number, user=alice.uid, now=NOON)
             rows.change(COUNTER, key=f"?{number}", recent=b"", now=NOON)
+            rows.change(LETTER, key=f"{number}", user=alice.uid, now=NOON)
+            rows.change(TOKEN, key=b"%d" % number, user=alice.uid, now=NOON)
             rows.change(CLIENT, key=b"%d" % number, user=alice.uid, now=NOON)
 
     await world.service.work(fill)

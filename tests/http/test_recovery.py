@@ -317,3 +317,10 @@ async def test_what_nobody_counts_any_more_is_swept(world: World) -> None:
     for sweep in world.service.sweeps:
         await sweep()
     assert await count(world, "mailed_tokens") == 0
+
+
+async def test_a_user_who_was_disabled_since_sets_no_password(world: World) -> None:
+    alice = await known(world)
+    token = await token_for(world, alice)
+    await operate(world, "UPDATE users SET disabled_at = 1 WHERE id = :uid", uid=alice.uid)
+    assert await reset(world, alice, token) == 400

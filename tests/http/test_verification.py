@@ -2,6 +2,10 @@
 
 import pytest
 
+from sallyport.edge.answers import Credential
+from sallyport.kernel.caller import Caller, Client
+from sallyport.kernel.outcomes import Why
+from tests.conftest import MakeWorld
 from tests.expect import refused
 from tests.mail import Mail
 from tests.surgery import everything, fetch
@@ -175,3 +179,35 @@ async def test_a_token_of_one_kind_is_none_of_another(world: World, kind: str) -
         (mail,) = await sent(alice)
         body = {"token": mail.token, "password": "a horse that nobody has seen"}
         refused(await world.call("POST", f"/users/{alice.uid}/recover", body), 400, "token_invalid")
+
+
+async def test_a_notice_that_waits_for_the_verified_address_goes_to_the_one_of_its_moment(world: World) -> None:
+    alice = await verified(world, "alice", "old@example.org")
+    await change_email(alice, "new@example.org")
+    (mail,) = await sent(alice)
+    await alice.call("POST", "/users/me/secrets", {"type": "apikey"})
+    assert await verify(alice, mail.token) == 204
+    told = {one.subject.removeprefix("Sallyport: "): one.to for one in await world.mails()}
+    assert told == {"a new API key": "old@example.org", "your account has a new address": "old@example.org"}
+
+
+async def test_a_session_that_ended_in_between_sends_nothing(world: World) -> None:
+    alice = await world.register("alice", email="alice@example.org")
+    client = Client(ip="127.0.0.1", user_agent="")
+    caller = await world.service.gate.caller(Credential("bearer", alice.token), client)
+    assert isinstance(caller, Caller)
+    await alice.call("POST", "/auth/logout")
+    outcome = await world.service.flows.recovery.send(caller)
+    assert outcome
+    assert outcome.why is Why.INVALID_TOKEN
+    assert await world.mails() == []
+
+
+async def test_guesses_at_any_mailed_token_are_counted_by_address(make_world: MakeWorld) -> None:
+    world = await make_world()
+    alice = await world.register("alice", email="alice@example.org")
+    for _ in range(100):
+        assert await verify(alice, "spv_" + "B" * 43) == 400
+    for path in ("verify", "not-me"):
+        answer = await world.call("POST", f"/users/{alice.uid}/{path}", {"token": "spu_" + "B" * 43})
+        refused(answer, 429, "throttled")

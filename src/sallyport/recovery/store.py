@@ -14,12 +14,10 @@ ACCOUNT_BY_UID = Sql(_ACCOUNT + "users.id = :key")
 ACCOUNT_BY_EMAIL = Sql(_ACCOUNT + "verified_email_key = :key")
 ACCOUNT_BY_NAME = Sql(_ACCOUNT + "name_key = :key")
 _BY: Final = {By.UID: ACCOUNT_BY_UID, By.EMAIL: ACCOUNT_BY_EMAIL, By.NAME: ACCOUNT_BY_NAME}
-# The address is still the one that was claimed when the token was made, and nobody else has verified it.
+TAKEN = Sql("SELECT 1 FROM users WHERE verified_email_key = :email_key AND id <> :user")
 VERIFY = Sql(
     """UPDATE users SET verified_at = :now, verified_email = email, verified_email_key = email_key
-       WHERE id = :user AND email_key = :email_key AND disabled_at IS NULL
-         AND NOT EXISTS (SELECT 1 FROM users AS other
-                         WHERE other.verified_email_key = :email_key AND other.id <> :user)"""
+       WHERE id = :user AND email_key = :email_key"""
 )
 
 
@@ -67,6 +65,11 @@ def account_of(rows: Rows, user: str) -> Account | None:
     return account(rows, Identifier(By.UID, user))
 
 
-def verify(rows: Rows, user: str, email_key: str, now: int) -> bool:
-    """Make a claimed address the user's own; False where another has verified it."""
-    return bool(rows.change(VERIFY, user=user, email_key=email_key, now=now))
+def is_taken(rows: Rows, user: str, email_key: str) -> bool:
+    """Tell whether another user has verified an address."""
+    return rows.one(TAKEN, user=user, email_key=email_key) is not None
+
+
+def verify(rows: Rows, user: str, email_key: str, now: int) -> None:
+    """Make a claimed address the user's own."""
+    rows.post(VERIFY, user=user, email_key=email_key, now=now)

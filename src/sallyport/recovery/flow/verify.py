@@ -89,16 +89,16 @@ class VerifyAddress:
         if account is None or account.email_key is None or account.disabled:
             return self._journal.refused(rows, attempt, client, DEAD)
         address = address_digest(account.email_key).hex()
-        if made_for != address:
-            return self._journal.refused(rows, attempt, client, DEAD)
-        self._throttle.succeeded(rows, tried)
         # Two who claim the same address, each with a token: one of them gets it.
         rows.alone(f"email {address}")
-        if not store.verify(rows, user, account.email_key, self._clock.now()):
+        taken = store.is_taken(rows, user, account.email_key)
+        # Only who has the mailbox hears that it is another's; their token is not spent by that.
+        if made_for != address or not (taken or self._tokens.spend(rows, token)):
+            return self._journal.refused(rows, attempt, client, DEAD)
+        self._throttle.succeeded(rows, tried)
+        if taken:
             return Refused(why=Why.EMAIL_TAKEN)
-        if not self._tokens.spend(rows, token):
-            message = "a token that was found in this unit is its own"
-            raise LookupError(message)
+        store.verify(rows, user, account.email_key, self._clock.now())
         self._leave(rows, account)
         self._journal.note(rows, attempt, client)
         return None
