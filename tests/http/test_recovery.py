@@ -90,6 +90,15 @@ async def test_a_reset_leaves_the_second_factor_and_ends_open_challenges(world: 
     assert await count(world, "backup_codes") == 10
 
 
+async def test_a_reset_suspends_api_keys(world: World) -> None:
+    alice = await known(world)
+    key = (await alice.call("POST", "/users/me/secrets", {"type": "apikey"})).json()["secret"]
+    headers = {"authorization": f"Bearer {key}"}
+    assert (await world.call("GET", "/users/me", headers=headers)).status_code == 200
+    assert await reset(world, alice, await token_for(world, alice)) == 204
+    refused(await world.call("GET", "/users/me", headers=headers), 401, "invalid_token")
+
+
 async def test_a_reset_makes_the_first_password_of_who_has_none(world: World) -> None:
     alice = await world.register("alice", None, email="alice@example.org")
     await verify_email(alice)

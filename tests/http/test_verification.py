@@ -98,6 +98,13 @@ async def test_an_address_is_the_one_accounts_that_verified_it(world: World) -> 
     assert (await world.password("shared@example.org", PASSWORD)).json()["userUid"] == bob.uid
 
 
+async def test_the_token_of_one_claimant_is_none_of_another_of_the_same_address(world: World) -> None:
+    alice, bob = [await world.register(name, email="shared@example.org") for name in ("alice", "bob")]
+    (of_alice,) = await sent(alice)
+    assert await verify(bob, of_alice.token) == 400
+    assert await verify(alice, of_alice.token) == 204
+
+
 async def test_until_a_new_address_is_verified_the_old_one_stays_the_accounts(world: World) -> None:
     alice = await verified(world, "alice", "old@example.org")
     await change_email(alice, "new@example.org")
