@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, cast
@@ -25,6 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from bench.bare import bare
+from bench.limits import Limits
 from bench.load import request
 from bench.people import CLIENT, Person, Town, environ_of
 from sallyport.app import Application
@@ -32,7 +33,7 @@ from sallyport.authenticators.password.hashing import Cost
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.opaque import REFRESH, digest_of, new_token
 from sallyport.sessions import store as sessions
-from sallyport.sessions.rules import PASSWORD_AND_CODE, Limits, Session
+from sallyport.sessions.rules import PASSWORD_AND_CODE, Session
 from sallyport.settings import load
 from sallyport.store.sqlite import SqliteWork
 from sallyport.store.work import Rows
@@ -40,8 +41,8 @@ from sallyport.wiring import Machine, Service, build
 
 CHEAP: Final = Cost(memory_kib=8, passes=1)
 """A hash is not what is counted here."""
+_STATEMENTS: Final = "totp, statements"
 _NOON: Final = 1_800_000_000_000_000
-_LIMITS: Final = Limits(idle=10**15, absolute=10**15)
 
 
 class Ticking:
@@ -127,7 +128,8 @@ async def settle(service: Service, count: int) -> dict[str, list[str]]:
         "me, new": [request("GET", "/users/me", {"authorization": f"Bearer {token}"}) for token in tokens],
         "bare": [request("GET", "/", {})] * count,
     }
-    return {route: [text.decode() for text in texts] for route, texts in asked.items()}
+    written = {route: [text.decode() for text in texts] for route, texts in asked.items()}
+    return written | {_STATEMENTS: [f"{person.number} {person.uid} {person.totp}" for person in people]}
 
 
 async def _refresh_tokens(service: Service, people: Sequence[Person]) -> list[Hidden[str]]:
@@ -177,15 +179,17 @@ class Counted:
 
     def __init__(self, service: Service, path: Path) -> None:
         work = cast("SqliteWork", service.work)
-        self._seen: Counter[str] = Counter()
+        self._written: Counter[str] = Counter()
+        self._read: Counter[str] = Counter()
         self._path = path
         # A reader from before keeps the log from being begun anew, so that its length tells what was written.
         self._reader = sqlite3.connect(path, isolation_level=None)
         self._reader.execute("BEGIN")
         self._reader.execute("SELECT count(*) FROM users").fetchone()
         self._before = self._frames()
-        for connection in (work._writer, work._reader):  # noqa: SLF001  # nobody else has them
-            connection.set_trace_callback(lambda text: self._seen.update([text.split(" ", 1)[0]]))
+        writer, reader = work._writer, work._reader  # noqa: SLF001  # nobody else has them
+        writer.set_trace_callback(lambda text: self._written.update([text.split(" ", 1)[0]]))
+        reader.set_trace_callback(lambda text: self._read.update([text.split(" ", 1)[0]]))
 
     def _frames(self) -> int:
         with closing(sqlite3.connect(self._path)) as other:
@@ -196,8 +200,8 @@ class Counted:
         frames = self._frames() - self._before
         self._reader.close()
         around = {"BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "--"}
-        statements = sum(count for word, count in self._seen.items() if word not in around)
-        return {"commits": self._seen["SAVEPOINT"] and self._seen["COMMIT"], "statements": statements, "pages": frames}
+        statements = sum(count for word, count in (self._written + self._read).items() if word not in around)
+        return {"commits": self._written["COMMIT"], "statements": statements, "pages": frames}
 
 
 def service_of(directory: Path) -> Service:
@@ -211,28 +215,40 @@ def _instrument(state: str) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
+def _played(service: Service, route: str, some: list[str], at_once: int) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Return what plays a route; all that goes before it is done."""
+    if route == _STATEMENTS:
+        people = [Person(int(number), uid, totp) for number, uid, totp in map(str.split, some)]
+        limits = Limits(service, people, [])
+        orders = asyncio.run(limits.orders(people))
+        return lambda: limits.run(orders, at_once)
+    app = bare if route == "bare" else Application(service)
+    return lambda: play(app, deque(text.encode() for text in some), at_once)
+
+
 def main(directory: Path, route: str, count: int, at_once: int, mode: str) -> None:
     """Play a route, and print what was counted as JSON; or settle the people of all routes."""
-    service = service_of(directory)
+    service, written = service_of(directory), directory / "asked.json"
+    if route == "settle":
+        written.write_text(json.dumps(asyncio.run(settle(service, count))))
+        service.close()
+        return
+    if mode == "instructions":
+        # Valgrind does not know every instruction of a native build, and a hash is not what is counted.
+        PasswordHasher.verify = lambda *_: True  # type: ignore[method-assign]
+        PasswordHasher.hash = lambda *_: ""  # type: ignore[method-assign]
+    some = random.Random(0).sample(json.loads(written.read_text())[route], count)
+    played = _played(service, route, some, at_once)
+    gc.collect()
+    gc.freeze()
+    watch = Counted(service, directory / "sallyport.db") if mode == "counted" else None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        written = directory / "asked.json"
-        if route == "settle":
-            written.write_text(json.dumps(runner.run(settle(service, count))))
-        else:
-            some = random.Random(0).sample(json.loads(written.read_text())[route], count)
-            asked = deque(text.encode() for text in some)
-            app = bare if route == "bare" else Application(service)
-            gc.collect()
-            gc.freeze()
-            watch = Counted(service, directory / "sallyport.db") if mode == "counted" else None
-            if mode == "instructions":
-                # Valgrind does not know every instruction of a native build, and a hash is not what is counted.
-                PasswordHasher.verify = lambda *_: True  # type: ignore[method-assign]
-                _instrument("on")
-            runner.run(play(app, asked, at_once))
-            if mode == "instructions":
-                _instrument("off")
-            print(json.dumps(watch.told() if watch else {}))
+        if mode == "instructions":
+            _instrument("on")
+        runner.run(played())
+        if mode == "instructions":
+            _instrument("off")
+    print(json.dumps(watch.told() if watch else {}))
     service.close()
 
 

@@ -63,10 +63,17 @@ class Limits:
     async def commits(self, count: float) -> float:
         """D: answers to a challenge a second, as bare group commits of their statements, 32 waiting."""
         people = self._people[: int(count)]
+        orders = await self.orders(people)
+        begun = time.perf_counter()
+        await self.run(orders, AT_ONCE)
+        return len(people) / (time.perf_counter() - begun)
+
+    async def orders(self, people: list[Person]) -> Iterator[list[Unit[None]]]:
+        """Return, for each of them, the units of an answer to a challenge that is open."""
         script = await self._answer_script(people[0])
         opened = await self._town.challenge(people)
         sample = self._sample
-        orders = iter(
+        return iter(
             [
                 units_for(
                     script,
@@ -76,9 +83,10 @@ class Limits:
                 for person, challenge in zip(people, opened, strict=True)
             ]
         )
-        begun = time.perf_counter()
-        await asyncio.gather(*(self._commit(orders) for _ in range(AT_ONCE)))
-        return len(people) / (time.perf_counter() - begun)
+
+    async def run(self, orders: Iterator[list[Unit[None]]], at_once: int) -> None:
+        """Run all units and nothing else, so many at once."""
+        await asyncio.gather(*(self._commit(orders) for _ in range(at_once)))
 
     async def signature(self, count: float) -> float:
         """S: seconds for one signature over the header and claims of an access token, the primitive alone."""
