@@ -49,6 +49,6 @@ async def test_two_first_tries_at_once_both_count(world: World) -> None:
     def both(rows: Rows) -> Tries | None:
         for mark in (2, 4):
             store.write(rows, subject, Tries(in_a_row=1, last_at=NOON, marks=(mark,)), NOON, first=True)
-        return store.found(store.find(rows, (subject,)))[subject]
+        return store.find(rows, (subject,))()[subject]
 
     assert await world.service.work(both) == Tries(in_a_row=2, last_at=NOON, marks=(4,))

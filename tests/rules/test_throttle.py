@@ -169,6 +169,14 @@ def test_a_hundred_failures_come_from_an_address_in_five_minutes_and_the_next_on
         ("::1", "::/64"),
         ("", ""),
         ("unix socket", ""),
+        ("255.0.99.100", "255.0.99.100"),
+        # What is no address to one who reads them strictly.
+        ("256.0.0.1", ""),
+        ("01.2.3.4", ""),
+        ("1.2.3", ""),
+        ("1.2.3.4.5", ""),
+        ("1.2.3.4\n", ""),
+        ("\u0661.2.3.4", ""),
     ],
 )
 def test_an_address_is_one_of_ipv4_or_a_64_of_ipv6(ip: str, key: str) -> None:

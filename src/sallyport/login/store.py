@@ -21,8 +21,10 @@ ADD = Sql(
     """INSERT INTO challenges (token_digest, user_id, created_at, expires_at, tries_left)
        VALUES (:digest, :user, :now, :expires_at, :tries)"""
 )
+# They are counted first, along their index: for most it ends there.
 DROP_OLDEST = Sql(
-    """DELETE FROM challenges WHERE token_digest IN
+    """DELETE FROM challenges
+       WHERE (SELECT count(*) FROM challenges WHERE user_id = :user) > :others + 1 AND token_digest IN
        (SELECT token_digest FROM challenges WHERE user_id = :user AND token_digest <> :newest
         ORDER BY created_at DESC, token_digest LIMIT 1000 OFFSET :others)"""
 )

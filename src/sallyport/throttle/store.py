@@ -1,5 +1,6 @@
 """Counted tries and known clients in the database."""
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -18,9 +19,12 @@ ADD = Sql(
        SET in_a_row = throttles.in_a_row + 1, last_at = excluded.last_at, recent = excluded.recent,
            expires_at = excluded.expires_at"""
 )
-FIND = Sql(
-    """SELECT in_a_row, last_at, recent, refused_at, cleared_at FROM throttles
-       WHERE subject = :subject AND lane = :lane"""
+_FOUND: Final = "SELECT subject, lane, in_a_row, last_at, recent, refused_at, cleared_at FROM throttles"
+FIND = Sql(f"{_FOUND} WHERE subject = :subject AND lane = :lane")
+# A try has one subject or two: mostly a user and an address.
+FIND_BOTH = Sql(
+    f"""{_FOUND} WHERE subject = :subject AND lane = :lane
+        UNION ALL {_FOUND} WHERE subject = :other AND lane = :other_lane"""
 )
 WRITE = Sql(
     """UPDATE throttles SET in_a_row = :in_a_row, last_at = :last_at, recent = :recent, refused_at = :refused_at,
@@ -47,6 +51,7 @@ USE_CLIENT = Sql(
     """UPDATE known_clients SET last_used_at = :now, proven = :proven
        WHERE user_id = :user AND token_digest = :digest"""
 )
+HELD = Sql("SELECT count(*) FROM known_clients WHERE user_id = :user")
 DROP_OLDEST_CLIENT = Sql(
     """DELETE FROM known_clients WHERE user_id = :user AND token_digest IN
        (SELECT token_digest FROM known_clients WHERE user_id = :user AND token_digest <> :newest
@@ -69,14 +74,26 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     lane: Lane
 
 
-def find(rows: Rows, subjects: tuple[Subject, ...]) -> dict[Subject, Soon]:
-    """Ask what was counted of each subject; `found` reads the answers."""
-    return {subject: rows.soon(FIND, subject=subject.key, lane=subject.lane.value) for subject in subjects}
+_LANES: Final = {lane: lane.value for lane in Lane}
+"""As drivers want them: an enumeration is asked in Python for its value, and not quickly."""
 
 
-def found(asked: dict[Subject, Soon]) -> dict[Subject, Tries | None]:
-    """Return what was counted of each subject, or None where nothing was."""
-    return {subject: _tries(answer.one()) for subject, answer in asked.items()}
+def find(rows: Rows, subjects: tuple[Subject, ...]) -> Callable[[], dict[Subject, Tries | None]]:
+    """Ask what was counted of up to two subjects; what is returned says so, with None where nothing was."""
+    if not subjects:
+        return dict[Subject, Tries | None]
+    one, *more = subjects
+    if more:
+        (two,) = more
+        asked = rows.soon(FIND_BOTH, subject=one.key, lane=_LANES[one.lane], other=two.key, other_lane=_LANES[two.lane])
+    else:
+        asked = rows.soon(FIND, subject=one.key, lane=_LANES[one.lane])
+
+    def found() -> dict[Subject, Tries | None]:
+        counted = {(row[0], row[1]): row for row in asked.all()}
+        return {subject: _tries(counted.get((subject.key, subject.lane))) for subject in subjects}
+
+    return found
 
 
 def write(rows: Rows, subject: Subject, tries: Tries, expires_at: int, *, first: bool) -> None:
@@ -84,7 +101,7 @@ def write(rows: Rows, subject: Subject, tries: Tries, expires_at: int, *, first:
     rows.post(
         ADD if first else WRITE,
         subject=subject.key,
-        lane=subject.lane.value,
+        lane=_LANES[subject.lane],
         in_a_row=tries.in_a_row,
         last_at=tries.last_at,
         recent=packed(tries.marks),
@@ -96,18 +113,23 @@ def write(rows: Rows, subject: Subject, tries: Tries, expires_at: int, *, first:
 
 def refused(rows: Rows, subject: Subject, now: int) -> None:
     """Note that somebody was refused."""
-    rows.post(REFUSED, subject=subject.key, lane=subject.lane.value, now=now)
+    rows.post(REFUSED, subject=subject.key, lane=_LANES[subject.lane], now=now)
 
 
-def clear(rows: Rows, subject: Subject, tried_at: int, later: int) -> None:
-    """Erase what was counted; where others were refused since the try that succeeded, it stops counting later."""
-    rows.post(CLEAR, subject=subject.key, lane=subject.lane.value, tried_at=tried_at)
-    rows.post(CLEAR_LATER, subject=subject.key, lane=subject.lane.value, at=later)
+def clear(rows: Rows, subject: Subject, counted: Tries, tried_at: int, later: int) -> None:
+    """Erase what was counted; where others were refused since the try that succeeded, it stops counting later.
+
+    The unit has the subject to itself, or what it has read of it would not stand.
+    """
+    if counted.refused_at < tried_at:
+        rows.post(CLEAR, subject=subject.key, lane=_LANES[subject.lane], tried_at=tried_at)
+    else:
+        rows.post(CLEAR_LATER, subject=subject.key, lane=_LANES[subject.lane], at=later)
 
 
 def forget(rows: Rows, subject: Subject) -> None:
     """Erase what was counted."""
-    rows.post(FORGET, subject=subject.key, lane=subject.lane.value)
+    rows.post(FORGET, subject=subject.key, lane=_LANES[subject.lane])
 
 
 def sweep(rows: Rows, now: int, most: int) -> int:
@@ -131,10 +153,20 @@ def proven_in(found: Soon) -> str | None:
     return str(row[0]) if row else None
 
 
-def add_client(rows: Rows, user: str, digest: Digest, proven: str, now: int) -> None:
-    """Write a client that has just become known; of more than twenty of a user the least recently seen go."""
+def held(rows: Rows, user: str) -> Soon:
+    """Ask how many clients a user has."""
+    return rows.soon(HELD, user=user)
+
+
+def add_client(rows: Rows, user: str, digest: Digest, proven: str, now: int, held: Soon | None = None) -> None:
+    """Write a client that has just become known; of more than twenty of a user the least recently seen go.
+
+    `held` is the answer of one who has asked, and has the user to himself: mostly there is nothing to look for then.
+    """
     rows.post(ADD_CLIENT, user=user, digest=digest, proven=proven, now=now)
-    rows.post(DROP_OLDEST_CLIENT, user=user, newest=digest, others=MOST_CLIENTS - 1)
+    before = held.one() if held else None
+    if before is None or before[0] >= MOST_CLIENTS:
+        rows.post(DROP_OLDEST_CLIENT, user=user, newest=digest, others=MOST_CLIENTS - 1)
 
 
 def use_client(rows: Rows, user: str, digest: Digest, proven: str, now: int) -> None:
@@ -155,7 +187,7 @@ def sweep_clients(rows: Rows, before: int, most: int) -> int:
 def _tries(row: Row | None) -> Tries | None:
     if row is None:
         return None
-    in_a_row, last_at, recent, refused_at, cleared_at = row
+    _, _, in_a_row, last_at, recent, refused_at, cleared_at = row
     return Tries(
         in_a_row=in_a_row, last_at=last_at, marks=unpacked(recent), refused_at=refused_at, cleared_at=cleared_at
     )

@@ -5,7 +5,7 @@ from typing import Final
 
 from sallyport.authenticators.password.hashing import Kept
 from sallyport.authenticators.rules import Authenticator
-from sallyport.store.work import Row, Rows, Sql
+from sallyport.store.work import Row, Rows, Sql, Value
 
 TYPE: Final = "password"
 
@@ -35,13 +35,14 @@ DESCRIBE = Sql(
 )
 DELETE = Sql("DELETE FROM passwords WHERE user_id = :user")
 # The guard of every login: the password is still the one that was checked, its user is not disabled, and MFA is as
-# it was seen. A better hash of the same password is written on the way.
-USE = Sql(
-    """UPDATE passwords SET last_used_at = :now, hash_sealed = coalesce(:rehashed, hash_sealed)
-       WHERE user_id = :user AND id = :uid AND generation = :generation
+# it was seen.
+_STILL: Final = """WHERE user_id = :user AND id = :uid AND generation = :generation
          AND EXISTS (SELECT 1 FROM users
                      WHERE users.id = :user AND disabled_at IS NULL AND (mfa_since IS NOT NULL) = :mfa)"""
-)
+USE = Sql(f"UPDATE passwords SET last_used_at = :now {_STILL}")  # noqa: S608  # constants of this file, no input
+# A better hash of the same password is written on the way. Not in the statement above: SQLite would write the index
+# over the hashes' keys with every login.
+USE_AND_RAISE = Sql(f"UPDATE passwords SET last_used_at = :now, hash_sealed = :rehashed {_STILL}")  # noqa: S608  # as above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +123,16 @@ def delete(rows: Rows, user: str) -> None:
 
 def use(rows: Rows, seen: Seen, rehashed: bytes | None, now: int) -> bool:
     """Note a use of the password; False where it is no longer what was checked."""
-    return bool(
-        rows.change(
-            USE, user=seen.user, uid=seen.uid, generation=seen.generation, mfa=seen.mfa, rehashed=rehashed, now=now
-        )
-    )
+    guard: dict[str, Value] = {
+        "user": seen.user,
+        "uid": seen.uid,
+        "generation": seen.generation,
+        "mfa": seen.mfa,
+        "now": now,
+    }
+    if rehashed is None:
+        return bool(rows.change(USE, **guard))
+    return bool(rows.change(USE_AND_RAISE, rehashed=rehashed, **guard))
 
 
 def _stored(row: Row) -> StoredPassword:

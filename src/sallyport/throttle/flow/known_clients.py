@@ -53,9 +53,12 @@ class KnownClients:
         return any(map(_beyond_a_password, store.clients(rows, user).values()))
 
     def remembering(self, rows: Rows, user: str, proven: tuple[str, ...], client: Client) -> Callable[[], Hidden[str]]:
-        """Return what makes a client known that has fully logged in; it gives its token, the same as long as known."""
+        """Return what makes a client known that has fully logged in; it gives its token, the same as long as known.
+
+        The unit has the user to itself.
+        """
         shown = client.token
-        asked = store.client(rows, user, digest_of(shown)) if shown else None
+        asked, held = (store.client(rows, user, digest_of(shown)), None) if shown else (None, store.held(rows, user))
 
         def remember() -> Hidden[str]:
             now, before = self._clock.now(), store.proven_in(asked) if asked else None
@@ -65,7 +68,7 @@ class KnownClients:
                 return shown
             # A token that somebody else brought here is never taken over: it might be a stranger's.
             token = self._new_token()
-            store.add_client(rows, user, digest_of(token), " ".join(proven), now)
+            store.add_client(rows, user, digest_of(token), " ".join(proven), now, held)
             return token
 
         return remember

@@ -74,6 +74,11 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[str, ...]
     """What a unit has to itself that settles this try: user or name, and address."""
 
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """All that was counted."""
+        return (*self.counted, self.address) if self.address else self.counted
+
 
 class Throttle:
     """Counts tries of passwords and second factors, and refuses those that come too soon."""
@@ -159,13 +164,16 @@ class Throttle:
 
     def succeeding(self, rows: Rows, tried: Try) -> Callable[[], None]:
         """Return what settles a try that succeeds. The unit has the keys of the try to itself."""
-        uncount = self._uncounting(rows, tried, (tried.address,) if tried.address else ())
+        asked = store.find(rows, tried.subjects)
 
         def settle() -> None:
-            uncount()
+            found = asked()
+            if tried.address:
+                self._uncount(rows, tried, tried.address, found[tried.address])
             for subject in tried.counted:
                 # In the middle of a burst of guesses a success must not make room for more of them.
-                store.clear(rows, subject, tried.at, later=self._clock.now() + CLEARING)
+                if counted := found[subject]:
+                    store.clear(rows, subject, counted, tried.at, later=self._clock.now() + CLEARING)
 
         return settle
 
@@ -180,7 +188,8 @@ class Throttle:
 
     def withdraw(self, rows: Rows, tried: Try) -> None:
         """Take one try back that was no guess; what was counted beside it stands. The unit has the keys of the try."""
-        self._uncounting(rows, tried, (*tried.counted, tried.address) if tried.address else tried.counted)()
+        for subject, found in store.find(rows, tried.subjects)().items():
+            self._uncount(rows, tried, subject, found)
 
     def forget(self, rows: Rows, user: str, lane: Lane) -> None:
         """Forget what was counted of an authenticator that is no more."""
@@ -226,13 +235,11 @@ class Throttle:
         address = Subject(key=key, lane=Lane.ADDRESS) if key else None
         every, keys = ((*subjects, address), (owner, f"address {key}")) if address else (subjects, (owner,))
         rows.alone(*keys)
-        found = store.found(store.find(rows, every))
+        found = store.find(rows, every)()
         if refused := unless():
             return refused
         before = {subject: self._standing(rows, subject, tries, now) for subject, tries in found.items()}
-        waits = {
-            subject: sooner(tries or NONE, now, wait(subject, tries or NONE, now)) for subject, tries in before.items()
-        }
+        waits = {subject: sooner(tries, now, wait(subject, tries, now)) for subject, tries in before.items() if tries}
         if longest := max(waits.values(), default=0):
             self._refusals.count(max(waits, key=lambda subject: waits[subject]).lane.value)
             reason = "" if self._refused(rows, before, now) else TOLD
@@ -267,20 +274,15 @@ class Throttle:
             store.refused(rows, subject, now)
         return bool(unmarked)
 
-    def _uncounting(self, rows: Rows, tried: Try, subjects: tuple[Subject, ...]) -> Callable[[], None]:
-        asked = store.find(rows, subjects)
-        mark = mark_of(tried.at, known=tried.known)
-
-        def uncount() -> None:
-            for subject, found in store.found(asked).items():
-                after = uncounted(found, mark) if found else NONE
-                if after.in_a_row:
-                    expires = expires_at(subject.lane, after, hard_stop=self._hard_stop)
-                    store.write(rows, subject, after, expires, first=False)
-                elif found:
-                    store.forget(rows, subject)
-
-        return uncount
+    def _uncount(self, rows: Rows, tried: Try, subject: Subject, found: Tries | None) -> None:
+        if found is None:
+            return
+        after = uncounted(found, mark_of(tried.at, known=tried.known))
+        if after.in_a_row:
+            expires = expires_at(subject.lane, after, hard_stop=self._hard_stop)
+            store.write(rows, subject, after, expires, first=False)
+        else:
+            store.forget(rows, subject)
 
     def _password_wait(self, subject: Subject, tries: Tries, now: int) -> int:
         if subject.lane is Lane.ADDRESS:
