@@ -17,6 +17,7 @@ from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.sessions.signing import SigningKeysRefusedError
 from sallyport.settings import load
 from sallyport.store import schema
+from sallyport.store import sqlite as sqlite_module
 from sallyport.store.database import SqliteFile
 from sallyport.store.sqlite import SqliteWork
 from sallyport.store.work import Rows, Sql, StorageUnavailableError
@@ -105,6 +106,22 @@ async def test_the_log_is_copied_into_the_database_beside_the_writer(work: Sqlit
             break
         await asyncio.sleep(0.05)
     assert size(path) > fresh
+
+
+async def test_a_busy_writer_has_the_log_copied_in_small_steps(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What is copied at once is synced at once, and commits wait for the disk meanwhile.
+    monkeypatch.setattr(sqlite_module, "_SECONDS_BETWEEN_CHECKPOINTS", 10 * PATIENCE)
+    work = SqliteWork(path)
+    await work(lambda rows: rows.change(MAKE))
+    fresh = size(path)
+    await asyncio.gather(*(work(added(number)) for number in range(sqlite_module._UNITS_BETWEEN_CHECKPOINTS)))
+    for _ in range(PATIENCE * 20):
+        if size(path) > fresh:
+            break
+        await asyncio.sleep(0.05)
+    grown = size(path)  # by now, and not by the copy that the last one to leave makes
+    work.close()
+    assert grown > fresh
 
 
 def counting(number: int, other: sqlite3.Connection) -> Callable[[Rows], tuple[int, int]]:
