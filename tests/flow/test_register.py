@@ -1,5 +1,8 @@
 """Registering, alone or by a desk."""
 
+import runpy
+from importlib.metadata import distribution
+
 import pytest
 
 from tests.conftest import MakeWorld
@@ -48,3 +51,10 @@ async def test_a_desk_makes_accounts_without_tokens(make_world: MakeWorld) -> No
 async def test_where_registration_is_closed_nobody_registers_alone(make_world: MakeWorld) -> None:
     world: World = await make_world({"SALLYPORT_REGISTRATION": "closed"})
     assert refusal(await world.call("POST", "/users", {"name": "alice"})) == (401, "unauthenticated")
+
+
+async def test_the_common_passwords_are_the_list_as_python_reads_it(world: World) -> None:
+    path = distribution("zxcvbn").locate_file("zxcvbn/frequency_lists.py")
+    common = runpy.run_path(str(path))["FREQUENCY_LISTS"]["passwords"]
+    assert world.service.passwords.common == frozenset(common)
+    assert len(common) == 30_000
