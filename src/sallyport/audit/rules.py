@@ -196,16 +196,18 @@ def canonical(record: Record) -> bytes:
         record.request_id,
         record.detail,
     )
-    return b"1" + b"".join(map(_framed, values))
+    framed = [b"1"]
+    for value in values:
+        # Here and not in a function of its own: this runs a dozen times for each row.
+        if isinstance(value, str):
+            raw = value.encode()
+            framed.append(b",s%d:%b" % (len(raw), raw))
+        else:
+            framed.append(b",-" if value is None else _framed(value))
+    return b"".join(framed)
 
 
 def _framed(value: object) -> bytes:
-    # Guards, and not a match: this runs a dozen times for each row, and takes a fifth less so.
-    if value is None:
-        return b",-"
-    if isinstance(value, str):
-        raw = value.encode()
-        return b",s%d:%b" % (len(raw), raw)
     if isinstance(value, bytes):
         return b",b%d:%b" % (len(value), value)
     raw = repr(value).encode()

@@ -61,9 +61,9 @@ def insert(rows: Rows, record: Record, digest: bytes) -> None:
         INSERT,
         uid=record.uid,
         created_at=record.created_at,
-        event=record.event,
-        outcome=record.outcome,
-        factor=record.factor,
+        event=str(record.event),  # not as a member of its enumeration, over which SQLite's driver thinks for long
+        outcome=str(record.outcome),
+        factor=record.factor and str(record.factor),
         user=record.user,
         actor=record.actor,
         session=record.session,

@@ -77,6 +77,7 @@ class Front:
         self._patterns = [(path_pattern(path), found) for path, found in resources.items() if "{" in path]
         hsts = ((b"strict-transport-security", b"max-age=31536000"),) if https else ()
         self._always = _ALWAYS + hsts
+        self._usual = frozenset({b"x-request-id", *(name for name, _ in self._always)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request. Expected refusals, faults and unknown paths become problem documents."""
@@ -95,11 +96,11 @@ class Front:
 
     def with_usual(self, headers: list[Header], request_id: bytes) -> list[Header]:
         """Return headers with those added that every answer carries."""
-        given = {name for name, _ in headers}
-        return [
-            *headers,
-            *(header for header in ((b"x-request-id", request_id), *self._always) if header[0] not in given),
-        ]
+        given = self._usual.intersection([name for name, _ in headers])
+        usual = ((b"x-request-id", request_id), *self._always)
+        if not given:
+            return [*headers, *usual]
+        return [*headers, *(header for header in usual if header[0] not in given)]
 
     async def _outcome(
         self, found: Found | None, scope: Scope, receive: Receive, request_id: str
