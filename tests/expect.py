@@ -23,6 +23,8 @@ USER = {
     "dateModified",
     "version",
 }
+OWN = USER | {"mfa"}
+"""What one sees of oneself."""
 _PROBLEM = {"type", "title", "status", "code", "detail", "message", "requestId"}
 
 

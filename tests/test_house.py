@@ -113,7 +113,9 @@ async def walk_of_reading(walk: Walk, alice: Person) -> None:
     await walk.world.password("alice", PASSWORD)
     (login,) = (await walk.step("GET /users/{id}/logins", by=alice)).json()
     await walk.step("GET /users/{id}/logins/{sid}/explain", by=alice, sid=login["uid"])
-    await walk.step("GET /audit", by=await walk.world.admin())
+    admin = await walk.world.admin()
+    await walk.step("GET /audit", by=admin)
+    await walk.step("POST /auth/introspect", {"token": alice.token}, by=admin)
 
 
 async def walk_of_mail(walk: Walk) -> None:

@@ -20,6 +20,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/users/{id}/recover"): {"token": "spx_" + "A" * 43, "password": "a horse that nobody has seen"},
     ("POST", "/users/{id}/verify"): {"token": "spv_" + "A" * 43},
     ("POST", "/users/{id}/not-me"): {"token": "spu_" + "A" * 43},
+    ("POST", "/auth/introspect"): {"token": "x"},
     ("POST", "/auth/elevate"): {"password": "x", "token": "123456"},
 }
 """A body that each route would take from the right caller."""

@@ -12,7 +12,7 @@ from sallyport.edge.endpoint import Who
 from sallyport.kernel.scopes import Scope
 from tests.conftest import MakeWorld
 from tests.dump import dump
-from tests.expect import USER, refused, step_up
+from tests.expect import OWN, USER, refused, step_up
 from tests.surgery import fetch, give_roles
 from tests.world import Person, World, bearer
 
@@ -79,7 +79,7 @@ async def test_a_key_reads_its_owner_and_nobody_else_by_default(world: World) ->
     uid, key = await key_of(alice)
     for scheme in ("Bearer", "jwt"):
         shown = await world.call("GET", "/users/me", headers={"authorization": f"{scheme} {key}"})
-        assert set(shown.json()) == USER
+        assert set(shown.json()) == OWN
         assert shown.json()["uid"] == alice.uid
     assert (await by_key(world, key, f"/users/{alice.uid}")).status_code == 200
     for path in (f"/users/{bob.uid}", "/users", "/users/count", "/users/me/audit", "/audit"):
@@ -116,6 +116,7 @@ async def test_no_scope_opens_what_writes_or_what_is_about_secrets_and_sessions(
         ("GET", "/users/{id}"): "users:read",
         ("GET", "/audit"): "audit:read",
         ("GET", "/users/{id}/audit"): "audit:read",
+        ("POST", "/auth/introspect"): "introspect",
     }
     admin = await world.admin()
     uid, key = await key_of(admin, *Scope)
@@ -126,7 +127,8 @@ async def test_no_scope_opens_what_writes_or_what_is_about_secrets_and_sessions(
             assert route.scope is None
             continue
         path = route.path.replace("{id}", admin.uid).replace("{sid}", uid)
-        answer = await by_key(world, key, path, route.method)
+        body = {"token": "none"} if route.scope is Scope.INTROSPECT else None
+        answer = await by_key(world, key, path, route.method, body)
         assert route.scope == opened.get((route.method, route.path))
         if route.scope:
             assert answer.status_code == 200, route

@@ -7,7 +7,7 @@ import pytest
 
 from sallyport.kernel.keyfiles import KeysRefusedError
 from tests.conftest import MakeWorld
-from tests.expect import USER, granted, refused
+from tests.expect import OWN, granted, refused
 from tests.surgery import everything
 from tests.world import ADMIN_PASSWORD, TurnedClock, World, client_of, service_in
 
@@ -15,7 +15,7 @@ from tests.world import ADMIN_PASSWORD, TurnedClock, World, client_of, service_i
 async def test_the_first_start_makes_one_admin(world: World) -> None:
     admin = await world.admin()
     user = (await admin.call("GET", "/users/me")).json()
-    assert set(user) == USER
+    assert set(user) == OWN
     assert (user["name"], user["roles"], user["disabled"]) == ("admin", ["admin"], False)
     assert (await admin.call("GET", "/users/count")).json() == {"count": 1}
 

@@ -67,7 +67,7 @@ HIDDEN: set[Route] = {
 }
 PRIVATE = SHARED | FORBIDDEN | HIDDEN
 # Routes for trusted roles alone.
-TRUSTED: set[Route] = {("GET", "/audit")}
+TRUSTED: set[Route] = {("POST", "/auth/introspect"), ("GET", "/audit")}
 # For this machine alone, whatever is shown.
 LOCAL: set[Route] = {("GET", "/metrics")}
 EVERY = LOCAL | PUBLIC | MAILED | PASSWORD_DOOR | CODE_DOOR | REGISTRATION | PRIVATE | TRUSTED
@@ -221,6 +221,7 @@ def requested(people: Cast, route: Route) -> tuple[str, Any]:
         ("POST", "/users/{id}/recover"): {"token": people.code, "password": PASSWORD},
         ("POST", "/users/{id}/verify"): {"token": people.code},
         ("POST", "/users/{id}/not-me"): {"token": people.code},
+        ("POST", "/auth/introspect"): {"token": people.victim.token},
         ("PUT", "/users/{id}"): {"version": 0, "firstName": "Vic"},
         ("POST", "/users/{id}/secrets"): {"type": "mfabackup"},
         ("PUT", "/users/{id}/secrets/{sid}"): {"version": 0, "description": "mine"},

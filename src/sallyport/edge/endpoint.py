@@ -65,6 +65,8 @@ class Endpoint(Generic[B]):
     """Open to one who must enroll a second factor and has not."""
     scope: Scope | None = None
     """What opens this route to an API key; None never does."""
+    forms: bool = False
+    """The body may come as `application/x-www-form-urlencoded` too."""
     query: Mapping[str, str] = field(default_factory=dict)
     """Query parameters and what they mean."""
     schemes: tuple[str, ...] = ()

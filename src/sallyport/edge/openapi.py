@@ -78,7 +78,8 @@ def _operation(route: Endpoint[Any], schema_of: dict[str, Any]) -> dict[str, Any
         "security": _security(route),
     }
     if route.takes_body:
-        content = {"application/json": {"schema": schema_of[_key(route.body)]}}
+        kinds = ["application/json", *(["application/x-www-form-urlencoded"] if route.forms else [])]
+        content = {kind: {"schema": schema_of[_key(route.body)]} for kind in kinds}
         operation["requestBody"] = {"required": _needs_body(route.body), "content": content}
     return operation
 

@@ -17,6 +17,8 @@ from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.text import UnfitError
 
 _NOTHING: Final = Nothing()
+_JSON: Final = b"application/json"
+FORM: Final = b"application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Resource:
         unenrolled, opens = endpoint.while_unenrolled, endpoint.scope
         if refused := await self._gate.reach(endpoint.who, caller, target, unenrolled=unenrolled, scope=opens):
             return refused
-        read = await _read(body, scope, receive)
+        read = await _read(body, scope, receive, forms=endpoint.forms)
         if isinstance(read, Refused):
             return read
         try:
@@ -126,15 +128,17 @@ def _query(raw: bytes) -> dict[str, str]:
     return query
 
 
-async def _read(body: Body[Any], scope: Scope, receive: Receive) -> Any:  # noqa: ANN401  # the declared body or Refused
+async def _read(body: Body[Any], scope: Scope, receive: Receive, *, forms: bool) -> Any:  # noqa: ANN401  # the declared body or Refused
     if scope["method"] in {"GET", "HEAD"}:
         return _NOTHING
     raw = await collect(scope, receive)
-    if raw != b"" and not _is_json(scope["headers"]):
+    kind = _media_type(scope["headers"])
+    is_form = forms and kind == FORM
+    if raw != b"" and kind != _JSON and not is_form:
         return Refused(why=Why.UNSUPPORTED_MEDIA_TYPE)
     if raw is None:
         return Refused(why=Why.PAYLOAD_TOO_LARGE)
-    return body.read(raw or b"{}")
+    return body.read_form(raw) if is_form else body.read(raw or b"{}")
 
 
 async def collect(scope: Scope, receive: Receive) -> bytes | None:
@@ -151,8 +155,8 @@ async def collect(scope: Scope, receive: Receive) -> bytes | None:
     return raw if whole else None
 
 
-def _is_json(headers: list[tuple[bytes, bytes]]) -> bool:
+def _media_type(headers: list[tuple[bytes, bytes]]) -> bytes:
     for name, value in headers:
         if name == b"content-type":
-            return value.split(b";")[0].strip().lower() == b"application/json"
-    return False
+            return value.split(b";")[0].strip().lower()
+    return b""

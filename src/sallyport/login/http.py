@@ -279,7 +279,7 @@ def _challenge(challenged: Challenged) -> ChallengeBody:
 
 
 def _registered(outcome: Registered) -> RegisteredBody:
-    body = RegisteredBody(user_uid=outcome.user.uid, user=view(outcome.user))
+    body = RegisteredBody(user_uid=outcome.user.uid, user=view(outcome.user, own=outcome.granted is not None))
     if outcome.granted is None:
         return body
     tokens = auth_token(outcome.granted)

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from sallyport.edge.answers import Answer, Ask
 from sallyport.edge.auth_token import AuthToken, auth_token
@@ -12,6 +12,8 @@ from sallyport.edge.paging import QUERY, page
 from sallyport.kernel.clock import rfc3339
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.scopes import Scope
+from sallyport.sessions.flow.introspect import Introspect, Told
 from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.sessions.flow.refresh import Refresh
 from sallyport.sessions.rules import Session, acr, amr
@@ -22,6 +24,34 @@ class RefreshBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /auth/refresh`."""
 
     refresh: Annotated[str, Meta(max_length=4096)]
+
+
+class IntrospectBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /auth/introspect`, as a form or as JSON: RFC 7662 2.1."""
+
+    token: Annotated[str, Meta(max_length=4096)]
+    token_type_hint: Annotated[str, Meta(max_length=4096)] | UnsetType = UNSET
+    """Not needed: a token says by itself of what kind it is."""
+
+
+class IntrospectedBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is told of a token, in the words of RFC 7662 2.2; of one that is not good, that alone."""
+
+    active: bool
+    token_type: str | UnsetType = UNSET
+    """`Bearer` for what opens routes, `refresh_token` for what is only traded."""
+    sub: str | UnsetType = UNSET
+    username: str | UnsetType = UNSET
+    scope: str | UnsetType = UNSET
+    """All that it is good for; absent where no API key is behind it."""
+    exp: int | UnsetType = UNSET
+    iat: int | UnsetType = UNSET
+    jti: str | UnsetType = UNSET
+    sid: str | UnsetType = UNSET
+    iss: str | UnsetType = UNSET
+    auth_time: int | UnsetType = UNSET
+    acr: str | UnsetType = UNSET
+    amr: tuple[str, ...] | UnsetType = UNSET
 
 
 class SessionBody(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -50,13 +80,41 @@ def _session(found: Session, current: str) -> SessionBody:
     )
 
 
+def _introspected(told: Told | None, issuer: str) -> IntrospectedBody:
+    if told is None:
+        return IntrospectedBody(active=False)
+    return IntrospectedBody(
+        active=True,
+        token_type=told.kind,
+        sub=told.user,
+        username=told.name,
+        scope=UNSET if told.scopes is None else " ".join(told.scopes),
+        exp=UNSET if told.expires is None else told.expires,
+        iat=UNSET if told.issued is None else told.issued,
+        jti=told.token_id or UNSET,
+        sid=told.session or UNSET,
+        iss=issuer,
+        auth_time=UNSET if told.auth_time is None else told.auth_time,
+        acr=told.acr,
+        amr=told.amr,
+    )
+
+
 class SessionRoutes:
     """The routes about sessions."""
 
-    def __init__(self, refresh: Refresh, manage: ManageSessions, keys: SigningKeys) -> None:
+    def __init__(
+        self, *, refresh: Refresh, manage: ManageSessions, introspect: Introspect, keys: SigningKeys, issuer: str
+    ) -> None:
         self._refresh = refresh
         self._manage = manage
+        self._introspect = introspect
         self._keys = keys
+        self._issuer = issuer
+
+    async def introspect(self, ask: Ask[IntrospectBody]) -> Answer | Refused:
+        """Answer `POST /auth/introspect`."""
+        return Answer(_introspected(await self._introspect(Hidden(ask.body.token)), self._issuer))
 
     async def refresh(self, ask: Ask[RefreshBody]) -> Answer | Refused:
         """Answer `POST /auth/refresh`."""
@@ -98,6 +156,17 @@ class SessionRoutes:
                 handle=self.refresh,
                 answers={200: AuthToken},
                 refusals=(Why.INVALID_TOKEN,),
+            ),
+            Endpoint(
+                method="POST",
+                path="/auth/introspect",
+                summary="Tell whether a token is good at this moment (RFC 7662)",
+                who=Who.TRUSTED,
+                body=IntrospectBody,
+                handle=self.introspect,
+                answers={200: IntrospectedBody},
+                scope=Scope.INTROSPECT,
+                forms=True,
             ),
             Endpoint(
                 method="POST",

@@ -97,12 +97,17 @@ class Mint:
         The header must be, to the byte, one that this service writes: so algorithm, type and key are fixed, and
         no header from outside is ever interpreted. RFC 8725 3.1, 3.11.
         """
+        said = self.claims(token)
+        if said is None:
+            return None
+        return Claims(uid=said.sub, session=said.sid, auth_time=said.auth_time, acr=said.acr, amr=said.amr)
+
+    def claims(self, token: str) -> AccessClaims | None:
+        """Return everything that such a token says. See `read`."""
         said, now = self._signed(token), self._clock.now()
         if said is None or said.iss != self._issuer or said.aud != self._audience or said.exp <= now // SECOND:
             return None
-        if said.iat > (now + LEEWAY) // SECOND:
-            return None
-        return Claims(uid=said.sub, session=said.sid, auth_time=said.auth_time, acr=said.acr, amr=said.amr)
+        return None if said.iat > (now + LEEWAY) // SECOND else said
 
     def _signed(self, token: str) -> AccessClaims | None:
         """Return what a token says that a key of the ring as it is now has signed, whenever that was.

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from sallyport.edge.answers import Answer, Ask
+from sallyport.edge.auth_token import MfaState
 from sallyport.edge.counts import Count
 from sallyport.edge.endpoint import Endpoint, Fresh, Nothing, Who
 from sallyport.edge.paging import QUERY, page
@@ -36,6 +37,8 @@ class UserBody(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     external_ids: tuple[str, ...] | UnsetType = UNSET
     verified: bool | UnsetType = UNSET
     mfa_enabled: bool | UnsetType = UNSET
+    mfa: MfaState | UnsetType = UNSET
+    """For the user alone."""
     disabled: bool | UnsetType = UNSET
     date_created: str | UnsetType = UNSET
     date_modified: str | UnsetType = UNSET
@@ -55,6 +58,7 @@ class UserFields(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     external_ids: tuple[Field, ...] | UnsetType = UNSET
     verified: bool | UnsetType = UNSET
     mfa_enabled: bool | UnsetType = UNSET
+    mfa: MfaState | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
     date_created: Field | UnsetType = UNSET
     date_modified: Field | UnsetType = UNSET
@@ -75,6 +79,7 @@ READ_ONLY: Final = (
     "external_ids",
     "verified",
     "mfa_enabled",
+    "mfa",
     "disabled",
     "date_created",
     "date_modified",
@@ -82,8 +87,8 @@ READ_ONLY: Final = (
 )
 
 
-def view(user: User) -> UserBody:
-    """Render a user for one who may see everything."""
+def view(user: User, *, own: bool = False) -> UserBody:
+    """Render a user for one who may see everything; `own` is what is told to the user alone."""
     return UserBody(
         uid=user.uid,
         name=user.name,
@@ -95,6 +100,7 @@ def view(user: User) -> UserBody:
         external_ids=(),
         verified=user.verified,
         mfa_enabled=user.mfa,
+        mfa=MfaState(enabled=user.mfa, backup_codes_remaining=user.codes_left) if own else UNSET,
         disabled=user.disabled,
         date_created=rfc3339(user.created_at),
         date_modified=rfc3339(user.modified_at),
@@ -140,7 +146,7 @@ def forbidden(body: UserFields, may: frozenset[str]) -> Callable[[User], str | N
     """Return what names the first field that `body` would change beyond `may`."""
 
     def first(stored: User) -> str | None:
-        shown = view(stored)
+        shown = view(stored, own=True)
         for field in READ_ONLY:
             given = getattr(body, field)
             if given is not UNSET and field not in may and given != getattr(shown, field):
@@ -180,7 +186,9 @@ class Users:
     async def show(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `GET /users/{id}`."""
         found = await self._read.one(ask.target)
-        return found if isinstance(found, Refused) else Answer(view_for(ask.me, found))
+        if isinstance(found, Refused):
+            return found
+        return Answer(view(found, own=True) if ask.own else view_for(ask.me, found))
 
     async def change(self, ask: Ask[Wanted[UserChange]]) -> Answer | Refused:
         """Answer `PUT /users/{id}`."""
@@ -191,7 +199,7 @@ class Users:
             fields["disabled"] = body.disabled
         change = Change(version=body.version, fields=fields, forbidden=forbidden(body, may))
         outcome = await self._change(ask.me, ask.target, change)
-        return outcome if isinstance(outcome, Refused) else Answer(view(outcome))
+        return outcome if isinstance(outcome, Refused) else Answer(view(outcome, own=ask.own))
 
     async def delete(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `DELETE /users/{id}`."""

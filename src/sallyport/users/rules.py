@@ -54,6 +54,8 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...]
     disabled: bool
     mfa: bool
+    codes_left: int = 0
+    """Backup codes that are good yet, where a user is read alone."""
     created_at: int
     modified_at: int
     version: int

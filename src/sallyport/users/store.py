@@ -11,7 +11,13 @@ _FIELDS: Final = (
     "id, name, name_key, email, email_key, verified_at, first_name, last_name, phone, roles, disabled_at, mfa_since, "
     "created_at, modified_at, version"
 )
-FIND = Sql(f"SELECT {_FIELDS} FROM users WHERE id = :uid")  # noqa: S608  # constants of this file, no input
+# Who has no second factor has no codes, and none are counted.
+FIND = Sql(
+    f"""SELECT {_FIELDS},
+               CASE WHEN mfa_since IS NULL THEN 0
+                    ELSE (SELECT count(*) FROM backup_codes WHERE user_id = users.id AND spent_at IS NULL) END
+        FROM users WHERE id = :uid"""  # noqa: S608  # constants of this file, no input
+)
 NAME_TAKEN = Sql("SELECT 1 FROM users WHERE name_key = :name_key")
 ROLES = Sql("SELECT roles FROM users WHERE id = :uid")
 COUNT = Sql("SELECT sum(change) FROM user_counts")
@@ -70,7 +76,7 @@ read_roles: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 def find(rows: Rows, uid: str) -> User | None:
     """Return a user by uid."""
     row = rows.one(FIND, uid=uid)
-    return _user(row) if row else None
+    return _user(row, codes_left=row[15]) if row else None
 
 
 def roles_of(rows: Rows, uid: str) -> tuple[str, ...] | None:
@@ -178,7 +184,7 @@ def listed(rows: Rows, *, limit: int, skip: int, sort: str, after: str | None) -
     return [_user(row) for row in found]
 
 
-def _user(row: Row) -> User:
+def _user(row: Row, *, codes_left: int = 0) -> User:
     return User(
         uid=row[0],
         name=row[1],
@@ -192,6 +198,7 @@ def _user(row: Row) -> User:
         roles=read_roles(row[9]),
         disabled=row[10] is not None,
         mfa=row[11] is not None,
+        codes_left=codes_left,
         created_at=row[12],
         modified_at=row[13],
         version=row[14],

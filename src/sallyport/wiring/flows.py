@@ -4,11 +4,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sallyport.audit.flow.read import ReadAudit
-from sallyport.authenticators import catalog
-from sallyport.authenticators.api_keys.flow import CreateApiKey
 from sallyport.authenticators.backup_codes.flow import DrawCodes, RegenerateCodes
 from sallyport.authenticators.devices import store as devices
-from sallyport.authenticators.devices.flow import CreateDevice
 from sallyport.authenticators.flow import DescribeAuthenticator, ReadAuthenticators, RemoveAuthenticator
 from sallyport.authenticators.password.flow import ChangePassword, SetPassword
 from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr, Enroll
@@ -16,12 +13,12 @@ from sallyport.login.flow.answer import AnswerChallenge
 from sallyport.login.flow.begin import BeginLogin
 from sallyport.login.flow.codes import CodeJudge
 from sallyport.login.flow.elevate import Elevate
-from sallyport.login.flow.possession import Possession
 from sallyport.login.flow.register import Register
 from sallyport.sessions.flow.browser import BindBrowser
 from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.sessions.flow.refresh import Refresh
 from sallyport.users.flow import ChangeUser, DeleteUser, ReadUsers
+from sallyport.wiring.program_flows import ProgramFlows
 from sallyport.wiring.recovery_flows import RecoveryFlows
 
 if TYPE_CHECKING:
@@ -61,14 +58,7 @@ class Flows:
             hashing=service.hashing,
             keeper=service.keeper,
             judge=self._judge if service.settings.backup_code_login else None,
-            possession=Possession(
-                vault=service.vault,
-                keeper=service.keeper,
-                throttle=service.throttle,
-                journal=service.journal,
-                clients=service.clients,
-                clock=service.clock,
-            ),
+            possession=self.programs.possession,
             throttle=service.throttle,
             journal=service.journal,
             clients=service.clients,
@@ -165,34 +155,6 @@ class Flows:
         )
 
     @cached_property
-    def create_device(self) -> CreateDevice:
-        """Makes a device known."""
-        service = self._service
-        return CreateDevice(
-            work=service.work,
-            vault=service.vault,
-            sessions=service.keeper,
-            journal=service.journal,
-            has_secret=catalog.has_secret,
-            clock=service.clock,
-            ids=service.ids,
-        )
-
-    @cached_property
-    def create_api_key(self) -> CreateApiKey:
-        """Makes an API key."""
-        service = self._service
-        return CreateApiKey(
-            work=service.work,
-            vault=service.vault,
-            sessions=service.keeper,
-            journal=service.journal,
-            clock=service.clock,
-            ids=service.ids,
-            randomness=service.randomness,
-        )
-
-    @cached_property
     def change_password(self) -> ChangePassword:
         """Replaces a password."""
         service = self._service
@@ -251,6 +213,11 @@ class Flows:
             journal=service.journal,
             clock=service.clock,
         )
+
+    @cached_property
+    def programs(self) -> ProgramFlows:
+        """What programs log in with, and ask."""
+        return ProgramFlows(self._service)
 
     @cached_property
     def recovery(self) -> RecoveryFlows:

@@ -39,7 +39,7 @@ def site(service: "Service") -> Site:
         *enrollment(service, entry, views).pages(),
         *account(service, entry, views).pages(),
         *mailed(service, cookies, views).pages(),
-        *Keys(create=service.flows.create_api_key, clock=service.clock, views=views).pages(),
+        *Keys(create=service.flows.programs.create_api_key, clock=service.clock, views=views).pages(),
     ]
     doorman = Doorman(
         gate=service.gate,

@@ -38,8 +38,8 @@ def secrets(service: "Service") -> SecretRoutes:
         begin_enrollment=flows.begin_enrollment,
         draw_qr=flows.draw_qr,
         regenerate=flows.regenerate,
-        create_api_key=flows.create_api_key,
-        create_device=flows.create_device,
+        create_api_key=flows.programs.create_api_key,
+        create_device=flows.programs.create_device,
     )
     return SecretRoutes(
         create=create,
@@ -59,4 +59,11 @@ def recovery(service: "Service") -> RecoveryRoutes:
 
 def sessions(service: "Service") -> SessionRoutes:
     """Return the routes of sessions and tokens."""
-    return SessionRoutes(service.flows.refresh, service.flows.manage_sessions, service.keys)
+    flows = service.flows
+    return SessionRoutes(
+        refresh=flows.refresh,
+        manage=flows.manage_sessions,
+        introspect=flows.programs.introspect,
+        keys=service.keys,
+        issuer=service.settings.public_url,
+    )

@@ -116,8 +116,8 @@ class Service:
         self.throttle = self._throttle()
         self.keeper = self._keeper()
         self.sessions = SessionReader(self.work, self.keeper, catalog.has_secret, machine.clock)
+        self.api_keys = ReadApiKey(work=self.work, vault=self.vault, clock=machine.clock)
         self.gate = self._gate()
-        self.suspend_api_keys = SuspendApiKeys(journal=self.journal, clock=machine.clock)
         self.passwords = PasswordPolicy(shortest=settings.password_min_length, common=_common_passwords())
         self.flows = Flows(self)
         self.sweeps = self._sweeps()
@@ -155,6 +155,11 @@ class Service:
         from sallyport.wiring.pages import site  # noqa: PLC0415  # as said
 
         return site(self)
+
+    @cached_property
+    def suspend_api_keys(self) -> SuspendApiKeys:
+        """Suspends every API key of a user, in the unit of work of whoever resets a password."""
+        return SuspendApiKeys(journal=self.journal, clock=self.clock)
 
     def look_at_keys(self) -> None:
         """Take over key files that have changed: a rotation reaches this process while it serves."""
@@ -237,7 +242,7 @@ class Service:
         return Gate(
             tokens=self.mint,
             sessions=self.sessions,
-            keys=ReadApiKey(work=self.work, vault=self.vault, clock=self.clock),
+            keys=self.api_keys,
             policy=self.settings.policy,
             clock=self.clock,
             report=self.meters.reported.count,

@@ -86,20 +86,27 @@ class ReadApiKey:
 
     async def standing(self, key: Hidden[str]) -> KeyStanding | None:
         """Return the standing of a key that is neither expired nor suspended, of a user not disabled, else None."""
-        if not is_key(key.reveal()):
+        found = await self.found(key)
+        if found is None:
             return None
-        pepper_id, kept = self._vault.pepper_id, digests(self._vault, key)
-        found = await self._work.read(lambda rows: store.found_in(store.find(rows, kept)))
-        now = self._clock.now()
-        if found is None or not found.is_good(now):
-            return None
-        await self._note_use(found, pepper_id, kept[pepper_id], now)
+        await self._note_use(found, key)
         return standing_of(found)
 
-    async def _note_use(self, found: store.Found, pepper_id: str, digest: bytes, now: int) -> None:
+    async def found(self, key: Hidden[str]) -> store.Found | None:
+        """Return such a key, without noting that it was used."""
+        if not is_key(key.reveal()):
+            return None
+        kept = digests(self._vault, key)
+        found = await self._work.read(lambda rows: store.found_in(store.find(rows, kept)))
+        return found if found and found.is_good(self._clock.now()) else None
+
+    async def _note_use(self, found: store.Found, key: Hidden[str]) -> None:
+        now = self._clock.now()
         is_noted = found.last_used_at is not None and 0 <= now - found.last_used_at < COARSE
         if is_noted or found.uid in self._writing:
             return
+        pepper_id = self._vault.pepper_id
+        digest = digests(self._vault, key)[pepper_id]
         self._writing.add(found.uid)
         try:
             # Who only reads is served where nothing can be written.

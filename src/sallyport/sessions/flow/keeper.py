@@ -204,9 +204,21 @@ class SessionKeeper:
         key = api_keys.behind(rows, session.user, session.secret or "")
         return key if key and key.is_good(self._clock.now()) else None
 
+    def live(self, rows: Rows, user: str, uid: str) -> tuple[Session, store.Owner] | None:
+        """Return a session that stands with its owner, and with the API key that opened it, if one did."""
+        asked = store.owner(rows, user)
+        session, owner = store.find(rows, uid), store.owner_in(asked)
+        if not session or not owner or not self.is_alive(session, owner.roles):
+            return None
+        return None if session.scopes is not None and self.key_behind(rows, session) is None else (session, owner)
+
+    def ends_at(self, session: Session, roles: tuple[str, ...]) -> int:
+        """Return when a session ends by itself if it is not used again."""
+        return ends_at(session, self._lifetimes.of(roles))
+
     def is_alive(self, session: Session, roles: tuple[str, ...]) -> bool:
         """Tell whether a session has not ended by itself."""
-        return self._clock.now() < ends_at(session, self._lifetimes.of(roles))
+        return self._clock.now() < self.ends_at(session, roles)
 
     def _asked(self, owner: store.Owner) -> str | None:
         """Write what the rule about second factors asked of one who logs in; None where it asked nothing."""

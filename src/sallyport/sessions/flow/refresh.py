@@ -55,7 +55,7 @@ class Refresh:
         user, uid = borne
         rows.alone(user)
         spent = store.spend_token(rows, digest, salt, now)
-        live = self._live(rows, user, uid)
+        live = self._keeper.live(rows, user, uid)
         if not spent.count():
             known = store.token(rows, digest)
             return DEAD if known is None else self._once_more(rows, token, known, live, client)
@@ -87,15 +87,6 @@ class Refresh:
                 stolen = Entry(event=Event.SESSION_STOLEN, user=live[0].user, session=known.session)
                 self._journal.note(rows, stolen, client)
         return DEAD
-
-    def _live(self, rows: Rows, user: str, uid: str) -> tuple[Session, store.Owner] | None:
-        asked = store.owner(rows, user)
-        session, owner = store.find(rows, uid), store.owner_in(asked)
-        if not session or not owner or not self._keeper.is_alive(session, owner.roles):
-            return None
-        if session.scopes is not None and self._keeper.key_behind(rows, session) is None:
-            return None
-        return session, owner
 
     def _successor(self, token: Hidden[str], salt: bytes) -> Hidden[str]:
         """Derive the next token from the last one: it is the same for a second try, and stands nowhere."""
