@@ -99,6 +99,21 @@ def newcomers(stage: Stage) -> Sample:
     return _against_reading(stage, lambda: drive(main.server.port, asked, at_once=AT_ONCE))
 
 
+def api_key(stage: Stage) -> Sample:
+    """`GET /users/me` by API keys, 32 at once, against the same by access tokens that come back."""
+    main, ratios = stage.main, []
+    keys = stage.run(main.town.api_keys(main.people[:_COME_BACK]))
+    # The first use in a minute is written: that is none of what is measured.
+    stage.run(drive(main.server.port, iter(_asking_for_me(keys)), at_once=AT_ONCE))
+    by_key = itertools.cycle(_shuffled(_asking_for_me(keys)))
+    for _ in range(3):
+        seconds = stage.size.seconds / 2
+        token = stage.run(_read_me(main, AT_ONCE, seconds)).demand_clean()
+        key = stage.run(drive(main.server.port, by_key, at_once=AT_ONCE, seconds=seconds)).demand_clean()
+        ratios.append(token.rate / key.rate)
+    return Sample(statistics.median(ratios))
+
+
 def _against_reading(stage: Stage, driven: Callable[[], Coroutine[Any, Any, Load]]) -> Sample:
     bare, verification, reading = _bare(stage), stage.limit("V", 2_000), stage.limit("READ", 4_000)
     ran = stage.main.server.cpu_seconds()
@@ -223,6 +238,14 @@ MEASURES = (
         bar=0.5,
         at_least=True,
         sample=newcomers,
+    ),
+    Measure(
+        name="apikey",
+        what="GET /users/me by an API key, 32 at once: times what it costs by an access token",
+        unit="x",
+        bar=1.3,
+        at_least=False,
+        sample=api_key,
     ),
     Measure(
         name="memory",

@@ -13,13 +13,16 @@ from typing import Final
 from argon2 import PasswordHasher, Type
 
 from bench.load import request
+from sallyport.authenticators.api_keys import store as api_keys
+from sallyport.authenticators.api_keys.digest import digests
+from sallyport.authenticators.api_keys.rules import RANDOM_BYTES, Wish, key_of, prefix_of
 from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.password import store as passwords
 from sallyport.authenticators.password.hashing import Cost, Kept
 from sallyport.authenticators.totp import store as totp
 from sallyport.authenticators.totp.rules import Accepted, code_at, step_at
 from sallyport.kernel.caller import Client
-from sallyport.kernel.clock import MINUTE
+from sallyport.kernel.clock import MINUTE, SECOND
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.opaque import CHALLENGE, digest_of, new_token
 from sallyport.kernel.vault import Place
@@ -137,6 +140,27 @@ class Town:
             for person, session in zip(people, opened, strict=True)
         ]
 
+    async def api_keys(self, people: Sequence[Person]) -> list[str]:
+        """Make an API key for each of them; returns the keys."""
+        service, now, pepper = self.service, self.service.clock.now(), self.service.vault.pepper_id
+        made = [(person, key_of(secrets.token_bytes(RANDOM_BYTES))) for person in people]
+        wish = Wish(scopes=("self:read",), expires_at=None, description=None)
+
+        def write(chunk: Sequence[tuple[Person, Hidden[str]]], rows: Rows) -> None:
+            for person, key in chunk:
+                digest, uid = digests(service.vault, key)[pepper], service.ids.new()
+                kept = api_keys.Kept(
+                    user=person.uid, uid=uid, digest=digest, pepper_id=pepper, prefix=prefix_of(key.reveal())
+                )
+                maker = api_keys.Maker(
+                    uid=person.uid, amr=("pwd", "otp", "mfa"), auth_time=now // SECOND, trusted=False
+                )
+                api_keys.insert(rows, kept, wish, maker, now)
+
+        for at in range(0, len(made), _CHUNK):
+            await service.work(partial(write, made[at : at + _CHUNK]))
+        return [key.reveal() for _, key in made]
+
     async def challenge(self, people: Sequence[Person]) -> list[Hidden[str]]:
         """Open a challenge for each of them, and let their phones' codes be good again."""
         now = self.service.clock.now()
@@ -172,8 +196,8 @@ class Town:
         totp.enroll(rows, user, Accepted(person.totp, 1), now)
         users.set_mfa(rows, user, now, on=True)
         recipe = backup_codes.Recipe(salt=secrets.token_bytes(16), pepper_id=service.vault.pepper_id)
-        digests = tuple(secrets.token_bytes(32) for _ in range(10))
-        codes = backup_codes.NewSet(user=user, uid=service.ids.new(), recipe=recipe, digests=digests)
+        code_digests = tuple(secrets.token_bytes(32) for _ in range(10))
+        codes = backup_codes.NewSet(user=user, uid=service.ids.new(), recipe=recipe, digests=code_digests)
         backup_codes.replace(rows, codes, now)
 
 

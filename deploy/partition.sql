@@ -28,6 +28,7 @@ ALTER TABLE challenges DROP CONSTRAINT challenges_user_id_fkey;
 ALTER TABLE outbox DROP CONSTRAINT outbox_user_id_fkey;
 ALTER TABLE mailed_tokens DROP CONSTRAINT mailed_tokens_user_id_fkey;
 ALTER TABLE api_keys DROP CONSTRAINT api_keys_user_id_fkey;
+ALTER TABLE devices DROP CONSTRAINT devices_user_id_fkey;
 ALTER TABLE browser_sessions DROP CONSTRAINT browser_sessions_session_id_fkey;
 DROP TABLE users_before, passwords_before, totp_before, backup_sets_before, backup_codes_before, known_clients_before,
            sessions_before, refresh_tokens_before;
@@ -47,6 +48,7 @@ ALTER TABLE challenges ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASC
 ALTER TABLE outbox ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE mailed_tokens ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE api_keys ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+ALTER TABLE devices ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE browser_sessions ADD FOREIGN KEY (session_id) REFERENCES sessions ON DELETE CASCADE;
 
 CREATE INDEX users_by_creation ON users (created_at, id);

@@ -68,6 +68,9 @@ class Journey:
             self.secrets.add(challenge=read["token"], random=read["token"][4:])
         if isinstance(read.get("secret"), dict):
             self.secrets.add_seed(read["secret"]["secret"])
+        elif "secret" in read:
+            # Its prefix is told, and stored.
+            self.secrets.add(apikey=read["secret"], random=read["secret"][12:])
         self.secrets.add_codes(read.get("codes", []))
         self._plant(read.get("session"))
 
@@ -154,10 +157,31 @@ def change_everything(alice: Alice) -> None:
         alice.ask("GET", f"/users/me{path}")
 
 
-def put_them_where_they_do_not_belong(alice: Alice) -> None:
+def show_what_one_has(alice: Alice) -> list[str]:
+    """Make a device and an API key, show both everywhere, right and wrong, and ask about them."""
+    ask, device = alice.journey.ask, "the value of a device, which nobody sees"
+    alice.journey.secrets.add(device=device)
+    known = alice.ask("POST", "/users/me/secrets", {"type": "device", "secret": device, "description": "tablet"})
+    made = alice.ask("POST", "/users/me/secrets", {"type": "apikey", "scopes": ["self:read", "users:read"]})
+    key = made["secret"]
+    for value in (device, key):
+        ask("GET", "/auth/password", Authorization=basic("alice", value))
+        ask("POST", "/auth/password", {"identifier": "bob", "password": value})
+        ask("GET", "/users/me", Authorization=f"Bearer {value}")
+        ask("GET", f"/users/{quote(value, safe='')}", Authorization=f"Bearer {key}")
+        alice.ask("POST", "/users/me/secrets", {"type": "device", "secret": value})
+        ask("POST", "/auth/introspect", {"token": value}, Authorization=f"Bearer {key}")
+        ask("POST", "/auth/introspect", {"token": value, value: value}, Authorization=alice.auth)
+    ask("DELETE", "/users/me/sessions", Authorization=f"Bearer {key}")
+    for secret in (known, made):
+        alice.ask("PUT", f"/users/me/secrets/{secret['uid']}", {"version": 0, "description": "mine"})
+    return [device, key]
+
+
+def put_them_where_they_do_not_belong(alice: Alice, more: list[str]) -> None:
     """Send secrets in paths, queries, headers and fields that are for something else."""
     ask, token = alice.journey.ask, alice.auth.partition(" ")[2]
-    held = [token, alice.refresh, NEXT, PASSWORD, alice.codes[2], alice.seed, alice.client]
+    held = [token, alice.refresh, NEXT, PASSWORD, alice.codes[2], alice.seed, alice.client, *more]
     for secret in held:
         ask("GET", f"/users/{quote(secret, safe='')}")
         ask("GET", f"/auth/totp?jwt_token={quote(secret)}&token={quote(secret)}")
@@ -239,8 +263,9 @@ def travelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Journe
         alice = enroll(journey)
         go_through_the_doors(alice)
         change_everything(alice)
+        held = show_what_one_has(alice)
         uid = alice.ask("GET", "/users/me")["uid"]
-        put_them_where_they_do_not_belong(alice)
+        put_them_where_they_do_not_belong(alice, held)
         meet_faults(alice, folder)
         others(journey, uid)
         yield journey, folder
@@ -250,7 +275,19 @@ def test_the_journey_met_everything_that_it_was_meant_to_meet(travelled: tuple[J
     journey, folder = travelled
     assert {200, 201, 204, 400, 401, 404, 405, 500, 503} <= journey.statuses
     kinds = {name.partition(" ")[0] for name in journey.secrets.names()}
-    assert kinds >= {"password", "seed", "key", "digits", "code", "challenge", "access", "refresh", "client"}
+    assert kinds >= {
+        "password",
+        "seed",
+        "key",
+        "digits",
+        "code",
+        "challenge",
+        "access",
+        "refresh",
+        "client",
+        "device",
+        "apikey",
+    }
     assert len(journey.secrets.names()) > 80
     assert {path.name for path in folder.iterdir()} >= {"sallyport.db", "sallyport.db-wal", "sallyport.db-shm", "err"}
 

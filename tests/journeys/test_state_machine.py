@@ -47,6 +47,8 @@ class Session:
     refresh: str
     tokens: list[str] = field(default_factory=list)
     over: bool = False
+    device: str = ""
+    """The device that opened it."""
 
 
 @dataclass
@@ -87,6 +89,10 @@ class User:
     dead_challenges: list[Challenge] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     dead_refresh: list[str] = field(default_factory=list)
+    devices: dict[str, str] = field(default_factory=dict)
+    """Uids of devices, by their values."""
+    forgotten: list[str] = field(default_factory=list)
+    """Values of devices that are none any more."""
 
     @property
     def enrolled(self) -> list[Authenticator]:
@@ -318,14 +324,15 @@ class Gatehouse(RuleBasedStateMachine):
         made = answer.json()
         user.phones.append(Authenticator(made["uid"], Phone(made["secret"]["secret"], self.clock), 0))
 
-    @rule(name=WHO, which=WHICH, steps=STEPS)
-    def enroll(self, name: str, which: int, steps: int) -> None:
+    @rule(name=WHO, which=WHICH, steps=STEPS, keep=SELDOM)
+    def enroll(self, name: str, which: int, steps: int, keep: bool = False) -> None:  # noqa: FBT001, FBT002
         user = self.users[name]
         pending = [one for one in user.phones if not one.enrolled]
         if not (found := self.pick(user, which)) or not pending:
             return
-        code = pending[0].phone.code(steps)
-        answer = self.call("PUT", f"/users/me/secrets/{pending[0].uid}/enroll", {"token": code}, found[1])
+        code, was_on = pending[0].phone.code(steps), self.is_mfa(user)
+        body = {"token": code} | ({"keepDevices": True} if keep else {})
+        answer = self.call("PUT", f"/users/me/secrets/{pending[0].uid}/enroll", body, found[1])
         if answer.status_code != 200:
             assert answer.status_code in {400, 401, 404}
             return
@@ -334,6 +341,9 @@ class Gatehouse(RuleBasedStateMachine):
         pending[0].enrolled, pending[0].last_step = True, self.steps() + steps
         user.spent_codes += user.codes
         user.codes = answer.json()["codes"]
+        if not was_on and not keep:
+            user.forgotten += user.devices
+            user.devices = {}
         self.end(user, but=found[0])
         self.end_challenges(user)
         user.dead_refresh.append(found[0].refresh)
@@ -509,6 +519,53 @@ class Gatehouse(RuleBasedStateMachine):
         if was_on:
             self.end_challenges(user)
             self.mfa_ended(user, None)
+
+    @rule(name=WHO, which=WHICH)
+    def know_device(self, name: str, which: int) -> None:
+        user = self.users[name]
+        if not (found := self.pick(user, which)):
+            return
+        value = f"device {len(user.devices) + len(user.forgotten)} of {name}, by a value that is long"
+        is_first = user.password is None and not user.devices
+        answer = self.call("POST", "/users/me/secrets", {"type": "device", "secret": value}, found[1])
+        if answer.status_code == 200:
+            assert is_first or "pwd" in found[0].proven
+            user.devices[value] = answer.json()["uid"]
+        else:
+            assert answer.status_code == 401
+
+    @rule(name=WHO, right=RIGHT, other=SELDOM)
+    def log_in_by_device(self, name: str, right: bool, other: bool) -> None:  # noqa: FBT001
+        user = self.users[name]
+        known = list(self.users[NAMES[0] if other else name].devices if right else user.forgotten)
+        if not known:
+            return
+        answer = self.run(self.world.password(name, known[-1]))
+        if known[-1] not in user.devices or user.disabled:
+            assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
+            return
+        assert answer.status_code == 200
+        session = Session(user, {"swk"}, "", device=user.devices[known[-1]])
+        user.sessions.append(session)
+        self.opened(session, answer.json())
+
+    @rule(name=WHO, which=WHICH)
+    def revoke_device(self, name: str, which: int) -> None:
+        user = self.users[name]
+        if not (found := self.pick(user, which)) or not user.devices:
+            return
+        value, uid = next(iter(user.devices.items()))
+        answer = self.call("DELETE", f"/users/me/secrets/{uid}", token=found[1])
+        if answer.status_code != 204:
+            assert answer.status_code == 401
+            return
+        assert "pwd" in found[0].proven
+        del user.devices[value]
+        user.forgotten.append(value)
+        for session in user.live:
+            if session.device == uid:
+                session.over = True
+                user.dead_refresh.append(session.refresh)
 
     # What always holds.
 
