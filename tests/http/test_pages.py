@@ -220,6 +220,7 @@ async def test_sessions_are_told_in_words_and_ended(guest: Guest) -> None:
     await guest.world.call("GET", "/auth/password", headers={"user-agent": firefox} | basic("mira", PASSWORD))
     page = (await guest.get("/ui/account")).text
     assert "Firefox on Linux" in page
+    assert set(re.findall(r'<time datetime="([^"]*)"', page)) == {"2027-01-15T08:00:00.000000Z"}
     ends = re.findall(r'action="(/ui/sessions/[^"]+/end)"', page)
     assert len(ends) == 2
     await guest.post(ends[0])

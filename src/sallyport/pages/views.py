@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from sallyport.edge import problems
 from sallyport.edge.answers import Answer, Headers
-from sallyport.kernel.clock import Clock
+from sallyport.kernel.clock import Clock, rfc3339
 from sallyport.kernel.ids import Randomness
 from sallyport.kernel.outcomes import Refused
 from sallyport.pages import telling
@@ -98,6 +98,7 @@ class Views:
                 "say": partial(telling.refusal, words),
                 "ago": lambda moment: telling.ago(words, moment, now),
                 "exact": telling.exact,
+                "stamp": rfc3339,
                 "browser": partial(telling.browser, words),
                 "place": partial(telling.place, words),
                 "event": partial(telling.event, words),
