@@ -186,6 +186,9 @@ async def test_a_token_of_one_kind_is_none_of_another(world: World, kind: str) -
         (mail,) = await sent(alice)
         body = {"token": mail.token, "password": "a horse that nobody has seen"}
         refused(await world.call("POST", f"/users/{alice.uid}/recover", body), 400, "token_invalid")
+    disowned = await world.call("POST", f"/users/{alice.uid}/not-me", {"token": mail.token})
+    refused(disowned, 400, "token_invalid")
+    assert (await user(alice))["uid"] == alice.uid
 
 
 async def test_a_notice_that_waits_for_the_verified_address_goes_to_the_one_of_its_moment(world: World) -> None:
