@@ -220,7 +220,11 @@ async def test_every_column_of_bytes_says_how_it_is_kept(world: World) -> None:
     assert kept == {
         "hash_sealed",
         "keys_sealed",
+        "letter_sealed",
         "seed_sealed",
+        "address_digest",
+        "key_digest",
+        "value_digest",
         "token_digest",
         "client_digest",
         "code_digest",
