@@ -1,6 +1,7 @@
 """What no route does: looking at everything that is stored, and states that nothing leads to yet."""
 
 from typing import Any
+from uuid import uuid4
 
 from sallyport.store.tables import metadata
 from sallyport.store.work import Sql, Value
@@ -9,6 +10,10 @@ from tests.world import Person, World
 _JOURNALS = ("audit_log", "user_counts")
 """Tables in which a change that was undone leaves two rows."""
 _ALL = "SELECT * FROM {} ORDER BY 1, 2"
+_MADE = """INSERT INTO roles (id, name, name_key, created_at, modified_at, version) VALUES (:uid, :name, :name, 0, 0, 0)
+           ON CONFLICT DO NOTHING"""
+_JOINED = """INSERT INTO role_members (role_id, user_id, is_member, is_owner)
+             SELECT id, :uid, true, false FROM roles WHERE name = :name"""
 _COUNT = "SELECT count(*) FROM {}"
 
 
@@ -39,9 +44,19 @@ async def operate(world: World, sql: str, **values: Value) -> None:
 
 
 async def give_roles(person: Person, *roles: str) -> None:
-    """Give roles to a person: there is no route for that in this version."""
+    """Give a person these roles and no others, at once and without anybody's rights."""
+    world, uid = person.world, person.uid
+    await _run(world, "DELETE FROM role_members WHERE user_id = :uid", uid=uid)
+    for role in roles:
+        made = str(uuid4())
+        await _run(world, _MADE, uid=made, name=role)
+        await _run(world, _JOINED, uid=uid, name=role)
     written = "[" + ", ".join(f'"{role}"' for role in roles) + "]"
-    await operate(person.world, "UPDATE users SET roles = :roles WHERE id = :uid", roles=written, uid=person.uid)
+    await operate(world, "UPDATE users SET roles = :roles WHERE id = :uid", roles=written, uid=uid)
+
+
+async def _run(world: World, sql: str, **values: Value) -> None:
+    await world.service.work(lambda rows: rows.change(Sql(sql), **values))
 
 
 async def verify_email(person: Person) -> None:

@@ -96,6 +96,7 @@ async def test_only_these_routes_give_tokens(world: World) -> None:
     made = (await walk.step("POST /users", {"name": "alice", "password": PASSWORD})).json()
     alice = Person(world, "alice", made["userUid"], made["token"], made["refresh"])
     await walk_of_reading(walk, alice)
+    await walk_of_roles(walk, alice)
     await walk_of_secrets(walk, alice)
     await walk_of_doors(walk, alice)
     await walk_of_mail(walk)
@@ -133,6 +134,15 @@ async def walk_of_mail(walk: Walk) -> None:
     (told,) = [mail for mail in await walk.world.mails() if "set anew" in mail.subject]
     await walk.step("POST /users/{id}/not-me", {"token": told.token}, id=carol.uid)
     assert walk.minted <= TOKENS_COME_FROM
+
+
+async def walk_of_roles(walk: Walk, alice: Person) -> None:
+    admin = await walk.world.admin()
+    role = (await walk.step("POST /roles", {"name": "staff", "owners": [alice.uid]}, by=admin)).json()
+    for path in ("/roles", "/roles/count", "/roles/{id}"):
+        await walk.step(f"GET {path}", by=alice, id=role["uid"])
+    await walk.step("PUT /roles/{id}", {"version": 0, "members": [alice.uid]}, by=alice, id=role["uid"])
+    await walk.step("DELETE /roles/{id}", by=alice, id=role["uid"])
 
 
 async def walk_of_secrets(walk: Walk, alice: Person) -> None:

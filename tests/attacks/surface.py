@@ -22,6 +22,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/users/{id}/not-me"): {"token": "spu_" + "A" * 43},
     ("POST", "/auth/introspect"): {"token": "x"},
     ("POST", "/auth/elevate"): {"password": "x", "token": "123456"},
+    ("POST", "/roles"): {"name": "another"},
+    ("PUT", "/roles/{id}"): {"version": 0, "description": "X"},
 }
 """A body that each route would take from the right caller."""
 

@@ -114,7 +114,9 @@ async def test_every_route_is_judged_by_who_reaches_it(world: World, operator: O
     seen = set[Who]()
     for endpoint in world.service.endpoints():
         path = endpoint.path.replace("{id}", NOBODY).replace("{sid}", NOBODY)
-        status, answer = await operator(endpoint.method, path, {} if endpoint.method != "GET" else None)
+        # Whether a role is there, is asked behind its body; whether a user is, before it.
+        body = {"version": 0} if (endpoint.method, endpoint.path) == ("PUT", "/roles/{id}") else {}
+        status, answer = await operator(endpoint.method, path, body if endpoint.method != "GET" else None)
         seen.add(endpoint.who)
         if endpoint.who in never or endpoint.path.startswith("/auth/"):
             assert (status, answer) == (403, "forbidden"), (endpoint.method, endpoint.path)

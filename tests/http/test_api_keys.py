@@ -117,8 +117,12 @@ async def test_no_scope_opens_what_writes_or_what_is_about_secrets_and_sessions(
         ("GET", "/audit"): "audit:read",
         ("GET", "/users/{id}/audit"): "audit:read",
         ("POST", "/auth/introspect"): "introspect",
+        ("GET", "/roles"): "roles:read",
+        ("GET", "/roles/count"): "roles:read",
+        ("GET", "/roles/{id}"): "roles:read",
     }
     admin = await world.admin()
+    role = (await admin.call("GET", "/roles")).json()[0]["uid"]
     uid, key = await key_of(admin, *Scope)
     await by_key(world, key, "/users/me")
     before = dump(world)
@@ -126,7 +130,8 @@ async def test_no_scope_opens_what_writes_or_what_is_about_secrets_and_sessions(
         if route.who in {Who.ANYONE, Who.LOCAL}:
             assert route.scope is None
             continue
-        path = route.path.replace("{id}", admin.uid).replace("{sid}", uid)
+        named = role if route.path.startswith("/roles/") else admin.uid
+        path = route.path.replace("{id}", named).replace("{sid}", uid)
         body = {"token": "none"} if route.scope is Scope.INTROSPECT else None
         answer = await by_key(world, key, path, route.method, body)
         assert route.scope == opened.get((route.method, route.path))

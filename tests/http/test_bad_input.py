@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.dump import dump
+from tests.surgery import give_roles
 from tests.world import PASSWORD, Person, World, basic
 
 OTHER = "another set of plain words"
@@ -21,6 +22,7 @@ WITHOUT_BODY: tuple[Route, ...] = (
     ("DELETE", "/users/{id}"),
     ("DELETE", "/users/{id}/sessions"),
     ("DELETE", "/users/{id}/sessions/{sid}"),
+    ("DELETE", "/roles/{id}"),
 )
 WITH_BODY: tuple[Route, ...] = (
     ("POST", "/users"),
@@ -33,13 +35,15 @@ WITH_BODY: tuple[Route, ...] = (
     ("POST", "/auth/totp"),
     ("POST", "/auth/elevate"),
     ("POST", "/auth/refresh"),
+    ("POST", "/roles"),
+    ("PUT", "/roles/{id}"),
 )
 DOORS = {("POST", "/auth/password"), ("POST", "/auth/totp"), ("POST", "/auth/refresh")}
-LISTS = ("/users", "/users/me/secrets", "/users/me/sessions")
+LISTS = ("/users", "/users/me/secrets", "/users/me/sessions", "/roles")
 
 
 class Desk:
-    """A user with MFA and a pending authenticator, who sends whatever is asked for to any route."""
+    """A trusted user with MFA, a pending authenticator and a role, who sends whatever is asked for to any route."""
 
     def __init__(self, alice: Person, challenge: str, uids: dict[str, str]) -> None:
         self.alice = alice
@@ -61,8 +65,15 @@ class Desk:
             ("POST", "/auth/totp"): {"token": self.alice.phone.code(1), "challenge": self.challenge},
             ("POST", "/auth/elevate"): {"password": PASSWORD, "token": self.alice.phone.code(1)},
             ("POST", "/auth/refresh"): {"refresh": self.alice.refresh},
+            ("POST", "/roles"): {"name": "crew"},
+            ("PUT", "/roles/{id}"): {"version": 0},
         }
         return bodies.get(route, {})
+
+    def path(self, path: str, kind: str) -> str:
+        """Return the path of a route, about this user or their role."""
+        named = self.uids["role"] if path.startswith("/roles/") else "me"
+        return path.replace("{id}", named).replace("{sid}", self.uids[kind])
 
     async def send(self, route: Route, body: bytes, content_type: str | None = "application/json") -> httpx2.Response:
         """Send bytes to a route, signed in where that is wanted."""
@@ -71,7 +82,7 @@ class Desk:
         kind = "pending" if path.endswith("/enroll") else kind
         own = {} if route in {("POST", "/users"), *DOORS} else self.alice.auth
         headers = own | ({"content-type": content_type} if content_type else {})
-        full = path.replace("{id}", "me").replace("{sid}", self.uids[kind])
+        full = self.path(path, kind)
         return await self.world.client.request(method, full, content=body, headers=headers)
 
 
@@ -88,6 +99,8 @@ async def desk(world: World) -> Desk:
         "password": next(one["uid"] for one in secrets if one["type"] == "password"),
         "session": next(one["uid"] for one in sessions if not one["current"]),
     }
+    await give_roles(alice, "admin")
+    uids["role"] = (await alice.call("POST", "/roles", {"name": "staff", "owners": [alice.uid]})).json()["uid"]
     return Desk(alice, await alice.challenge(), uids)
 
 
@@ -202,7 +215,7 @@ async def test_a_body_of_another_type_or_too_large_is_refused(desk: Desk, route:
             yield b" " * 4_096
 
     method, path = route
-    full = path.replace("{id}", "me").replace("{sid}", desk.uids["session"])
+    full = desk.path(path, "session")
     headers = {"content-type": "application/json"} | ({} if route in DOORS else desk.alice.auth)
     answer = await desk.world.client.request(method, full, content=trickle(), headers=headers)
     assert told(answer) == (413, "payload_too_large")

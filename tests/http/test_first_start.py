@@ -8,7 +8,7 @@ import pytest
 from sallyport.kernel.keyfiles import KeysRefusedError
 from tests.conftest import MakeWorld
 from tests.expect import OWN, granted, refused
-from tests.surgery import everything
+from tests.surgery import everything, give_roles
 from tests.world import ADMIN_PASSWORD, TurnedClock, World, client_of, service_in
 
 
@@ -59,7 +59,9 @@ async def test_an_admin_who_was_erased_does_not_come_back(tmp_path: Path) -> Non
     await service.first_start()
     async with client_of(service) as client:
         world = World(service, client, clock)
-        assert (await (await world.admin()).call("DELETE", "/users/me")).status_code == 204
+        admin = await world.admin()
+        await give_roles(await world.register("successor"), "admin")
+        assert (await admin.call("DELETE", "/users/me")).status_code == 204
     service.close()
     service = service_in(tmp_path, clock)
     assert await service.first_start() is None

@@ -44,11 +44,19 @@ SHARED: set[Route] = {
     ("GET", "/users"),
     ("GET", "/users/count"),
     ("GET", "/users/{id}"),
+    ("GET", "/roles"),
+    ("GET", "/roles/count"),
+    ("GET", "/roles/{id}"),
     ("POST", "/auth/elevate"),
     ("POST", "/auth/logout"),
 }
 # Routes that strangers are forbidden, and routes that are hidden from them.
-FORBIDDEN: set[Route] = {("PUT", "/users/{id}"), ("DELETE", "/users/{id}")}
+FORBIDDEN: set[Route] = {
+    ("PUT", "/users/{id}"),
+    ("DELETE", "/users/{id}"),
+    ("PUT", "/roles/{id}"),
+    ("DELETE", "/roles/{id}"),
+}
 HIDDEN: set[Route] = {
     ("GET", "/users/{id}/secrets"),
     ("POST", "/users/{id}/secrets"),
@@ -67,7 +75,7 @@ HIDDEN: set[Route] = {
 }
 PRIVATE = SHARED | FORBIDDEN | HIDDEN
 # Routes for trusted roles alone.
-TRUSTED: set[Route] = {("POST", "/auth/introspect"), ("GET", "/audit")}
+TRUSTED: set[Route] = {("POST", "/auth/introspect"), ("GET", "/audit"), ("POST", "/roles")}
 # For this machine alone, whatever is shown.
 LOCAL: set[Route] = {("GET", "/metrics")}
 EVERY = LOCAL | PUBLIC | MAILED | PASSWORD_DOOR | CODE_DOOR | REGISTRATION | PRIVATE | TRUSTED
@@ -75,6 +83,8 @@ EVERY = LOCAL | PUBLIC | MAILED | PASSWORD_DOOR | CODE_DOOR | REGISTRATION | PRI
 # Of those, the routes that want a proof no older than ten minutes at the account's level from the user themself.
 FRESH: set[Route] = {
     ("DELETE", "/users/{id}"),
+    ("PUT", "/roles/{id}"),
+    ("DELETE", "/roles/{id}"),
     ("POST", "/users/{id}/secrets"),
     ("PUT", "/users/{id}/secrets/{sid}"),
     ("PUT", "/users/{id}/secrets/{sid}/enroll"),
@@ -96,7 +106,7 @@ class Shown:
 
 @dataclass
 class Cast:
-    """A victim with MFA, everything that was ever handed to them, and a stranger."""
+    """A victim with MFA who owns a role, everything that was ever handed to them, and a stranger."""
 
     world: World
     victim: Person
@@ -116,6 +126,7 @@ class Cast:
     dead_key: str
     key_session: str
     """An access token of a session that the API key has opened."""
+    role: str
 
     def as_bearer(self) -> dict[str, str]:
         """Return every value that is no access token, and the access tokens that are no good."""
@@ -150,6 +161,8 @@ class Cast:
 async def cast(world: World) -> Cast:
     stranger = await world.enrolled("stranger")
     victim = await world.register("victim", email="victim@example.org")
+    role = {"name": "staff", "owners": [victim.uid]}
+    staff = (await (await world.admin()).call("POST", "/roles", role)).json()["uid"]
     expired = victim.token
     world.clock.advance(601)
     await victim.login()
@@ -194,6 +207,7 @@ async def cast(world: World) -> Cast:
         api_key,
         dead_key,
         key_session,
+        staff,
     )
 
 
@@ -226,7 +240,11 @@ def requested(people: Cast, route: Route) -> tuple[str, Any]:
         ("POST", "/users/{id}/secrets"): {"type": "mfabackup"},
         ("PUT", "/users/{id}/secrets/{sid}"): {"version": 0, "description": "mine"},
         ("PUT", "/users/{id}/secrets/{sid}/enroll"): {"token": "000000"},
+        ("POST", "/roles"): {"name": f"new{uuid4().hex}"},
+        ("PUT", "/roles/{id}"): {"version": 0, "description": "ours"},
     }
+    if path.startswith("/roles/"):
+        return path.replace("{id}", people.role), bodies.get(route)
     return path.replace("{id}", people.victim.uid).replace("{sid}", sid), bodies.get(route)
 
 
@@ -290,6 +308,7 @@ async def test_an_access_token_opens_every_private_route(world: World, scheme: s
     # What ends or replaces something that another request needs comes later.
     last = {
         ("DELETE", "/users/{id}/secrets/{sid}"): 1,
+        ("DELETE", "/roles/{id}"): 1,
         ("DELETE", "/users/{id}/sessions"): 1,
         ("POST", "/auth/elevate"): 2,
         ("POST", "/auth/logout"): 3,
@@ -308,6 +327,9 @@ KEYS_OPEN: set[Route] = {
     ("GET", "/users/count"),
     ("GET", "/users/{id}"),
     ("GET", "/users/{id}/audit"),
+    ("GET", "/roles"),
+    ("GET", "/roles/count"),
+    ("GET", "/roles/{id}"),
 }
 """What a key with every scope opens about its owner, who holds no trusted role."""
 
@@ -596,7 +618,7 @@ async def test_who_may_do_what_to_whom(world: World, route: Route, column: str) 
 
 
 async def test_this_matrix_names_every_route_about_somebody(world: World) -> None:
-    assert {route for route in await routes(world) - MAILED if "{id}" in route[1]} == set(MATRIX)
+    assert {route for route in await routes(world) - MAILED if "/users/{id}" in route[1]} == set(MATRIX)
 
 
 async def test_an_id_that_is_nobodys_or_no_id_is_not_found(world: World) -> None:

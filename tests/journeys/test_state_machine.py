@@ -1,6 +1,7 @@
 """No sequence of calls reaches what was not proven: hypothesis draws the calls, a small model keeps the account."""
 
 import asyncio
+import json
 import tempfile
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ STEPS = st.sampled_from([0, 0, 1, 1, -1, 2, -2])
 RIGHT = st.sampled_from([True, True, True, True, False])
 SELDOM = RIGHT.map(lambda right: not right)
 
+ROLE = st.sampled_from(["crew", "staff"])
+
+CARRIED = Sql("SELECT roles FROM users WHERE id = :user")
 STATE = Sql(
     """SELECT mfa_since IS NOT NULL,
               (SELECT count(*) FROM totp WHERE totp.user_id = users.id AND enrolled_at IS NOT NULL),
@@ -103,6 +107,20 @@ class User:
         return [session for session in self.sessions if not session.over]
 
 
+@dataclass
+class Role:
+    """A role as the model has it: names of people."""
+
+    uid: str
+    version: int = 0
+    members: set[str] = field(default_factory=set)
+    owners: set[str] = field(default_factory=set)
+
+    @property
+    def people(self) -> set[str]:
+        return self.members | self.owners
+
+
 class Gatehouse(RuleBasedStateMachine):
     """The service, and a model of what was proven to it."""
 
@@ -115,6 +133,7 @@ class Gatehouse(RuleBasedStateMachine):
         self.run(service.first_start())
         self.world = World(service, client_of(service), self.clock)
         self.users: dict[str, User] = {}
+        self.roles: dict[str, Role] = {}
         jwks = self.call("GET", "/.well-known/jwks.json").json()
         self.keys = KeySet.import_key_set(jwks)
 
@@ -567,20 +586,71 @@ class Gatehouse(RuleBasedStateMachine):
                 session.over = True
                 user.dead_refresh.append(session.refresh)
 
+    def lists(self, role: Role) -> dict[str, Any]:
+        """Return a role as a body has it."""
+        named = {"members": role.members, "owners": role.owners}
+        return {"version": role.version} | {
+            field: sorted(self.users[name].uid for name in names) for field, names in named.items()
+        }
+
+    @rule(name=WHO, role=ROLE, owner=SELDOM)
+    def desk_lets_in(self, name: str, role: str, owner: bool) -> None:  # noqa: FBT001
+        admin = self.run(self.world.admin())
+        if role not in self.roles:
+            made = self.call("POST", "/roles", {"name": role}, admin.token)
+            assert made.status_code == 201
+            self.roles[role] = Role(made.json()["uid"])
+        known = self.roles[role]
+        (known.owners if owner else known.members).add(name)
+        changed = self.call("PUT", f"/roles/{known.uid}", self.lists(known), admin.token)
+        assert changed.status_code == 200, changed.text
+        known.version += 1
+        assert {field: changed.json()[field] for field in ("version", "members", "owners")} == self.lists(known)
+
+    @rule(name=WHO, which=WHICH, role=ROLE, other=WHO)
+    def one_sends_another_away(self, name: str, which: int, role: str, other: str) -> None:
+        user, known = self.users[name], self.roles.get(role)
+        if not (found := self.pick(user, which)) or known is None:
+            return
+        body = {"version": known.version, "members": sorted(self.users[one].uid for one in known.members - {other})}
+        answer = self.call("PUT", f"/roles/{known.uid}", body, found[1])
+        if answer.status_code == 200:
+            assert name in known.owners
+            known.members -= {other}
+            known.version += 1
+        else:
+            assert answer.status_code == 403 if name not in known.owners else answer.status_code == 401
+
+    @rule(role=ROLE)
+    def desk_deletes_a_role(self, role: str) -> None:
+        if known := self.roles.pop(role, None):
+            admin = self.run(self.world.admin())
+            assert self.call("DELETE", f"/roles/{known.uid}", token=admin.token).status_code == 204
+
     # What always holds.
+
+    @invariant()
+    def users_carry_the_roles_that_they_are_in(self) -> None:
+        for name, user in self.users.items():
+            wanted = sorted(role for role, known in self.roles.items() if name in known.people)
+            row = self.run(self._row(CARRIED, user))
+            assert json.loads(row[0]) == wanted
+            for session in user.live[-1:]:
+                seen = self.call("GET", "/users/me", token=session.tokens[-1])
+                assert seen.status_code == 401 or seen.json()["roles"] == wanted
 
     @invariant()
     def mfa_is_on_exactly_where_an_authenticator_is_enrolled(self) -> None:
         for user in self.users.values():
-            mfa, enrolled, sets, passwords = self.run(self._state(user))
+            mfa, enrolled, sets, passwords = self.run(self._row(STATE, user))
             assert bool(mfa) == bool(enrolled) == self.is_mfa(user)
             assert enrolled == len(user.enrolled)
             assert sets == bool(mfa)
             assert bool(passwords) == (user.password is not None)
             assert passwords or not mfa
 
-    async def _state(self, user: User) -> Row:
-        row = await self.world.service.work.read(lambda rows: rows.one(STATE, user=user.uid))
+    async def _row(self, asked: Sql, user: User) -> Row:
+        row = await self.world.service.work.read(lambda rows: rows.one(asked, user=user.uid))
         assert row
         return row
 

@@ -13,6 +13,8 @@ _HARMLESS = re.compile(
 # A trigger waits for writers as a new reference does; what it keeps is counted once, into a table that is new.
 _TRIGGER = re.compile(r"CREATE (FUNCTION|TRIGGER) ")
 _COUNT = re.compile(r"INSERT INTO (\w+) \(\w+\) SELECT count\(\*\) FROM \w+")
+# Tables that no release before knows are filled, from what is read without a lock.
+_FILL = re.compile(r"INSERT INTO (roles|role_members) ")
 _NEW_TABLE = re.compile(r"CREATE TABLE (\w+)")
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX (?P<beside>CONCURRENTLY )?(?:IF NOT EXISTS )?\w+ ON (?P<table>\w+)")
 # Nullable, or with a constant: PostgreSQL 11 and SQLite write that beside the table, and touch no row.
@@ -51,4 +53,4 @@ def _is_online(said: str, new: set[str], *, alone: bool, is_sqlite: bool) -> boo
         return found["table"] in new or (alone if is_sqlite else bool(found["beside"]))
     if found := _COUNT.fullmatch(said):
         return found[1] in new
-    return bool(_NEW_TABLE.match(said) or _TRIGGER.match(said) or _COLUMN.fullmatch(said))
+    return bool(_NEW_TABLE.match(said) or _FILL.match(said) or _TRIGGER.match(said) or _COLUMN.fullmatch(said))

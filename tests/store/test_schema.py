@@ -36,6 +36,7 @@ WITHOUT_INDEX = {
     "sallyport.audit.store.HAS_UNSEALED": "walks an index of unsealed rows alone, and stops at the first",
     "sallyport.login.store.HAD_FIRST_START": "a table of one row at most",
     "sallyport.store.schema.VERSION": "a table of one row",
+    "sallyport.roles.store.COUNT": "roles are made by trusted people one by one: there are few",
     "sallyport.users.store.COUNT": "a sum over some hundred rows, however many users there are",
     "sallyport.users.store.CHANGES": "counts those rows",
     "sallyport.users.store.TAKE_CHANGES": "walks them in their order, and stops at the limit",
@@ -44,6 +45,8 @@ WITHOUT_INDEX = {
 SORTED_BY_HAND = {
     "sallyport.login.store.DROP_OLDEST": "sorts the challenges of one user, 21 at most",
     "sallyport.throttle.store.DROP_OLDEST_CLIENT": "sorts the known clients of one user, 21 at most",
+    "sallyport.users.store.PART_OF_EMAIL_BY_NAME": "sorts those who claim one address, for a list of trusted roles",
+    "sallyport.users.store.PART_OF_ROLE_BY_NAME": "sorts the people of one role, a thousand at most",
     "sallyport.sessions.store.OF_USER": "sorts the sessions of one user, for a list that people read",
 }
 

@@ -44,6 +44,21 @@ class Event(enum.StrEnum):
     USER_DELETED = "user.deleted"
     """The user, with everything that was theirs; sessions and secrets have no rows of their own."""
 
+    ROLE_CREATED = "role.created"
+    """A role was made, by a trusted role or by a start that missed it; `detail` is its uid and its name."""
+    ROLE_CHANGED = "role.changed"
+    """Behind the uid of the role `detail` names what was changed; its people have rows of their own beside it."""
+    ROLE_DELETED = "role.deleted"
+    """A role was erased; whoever was in it has rows of their own beside it."""
+    ROLE_MEMBER_ADDED = "role.member_added"
+    """The user was named as a member; `detail` is the uid and the name of the role."""
+    ROLE_MEMBER_REMOVED = "role.member_removed"
+    """The user is not named as a member any more."""
+    ROLE_OWNER_ADDED = "role.owner_added"
+    """The user was named as an owner, who counts as a member."""
+    ROLE_OWNER_REMOVED = "role.owner_removed"
+    """The user is not named as an owner any more."""
+
     SECRET_CREATED = "secret.created"  # noqa: S105  # as above
     """A password was set, or an authenticator app began to enroll; `detail` begins with the uid of the secret."""
     SECRET_CHANGED = "secret.changed"  # noqa: S105  # as above

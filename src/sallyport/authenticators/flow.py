@@ -56,9 +56,10 @@ class ReadAuthenticators:
         self._work = work
         self._clock = clock
 
-    async def all(self, user: str) -> list[Authenticator]:
-        """Return all authenticators of a user."""
-        return await self._work.read(lambda rows: catalog.of_user(rows, user, self._clock.now()))
+    async def all(self, user: str, type_: str | None = None) -> list[Authenticator]:
+        """Return all authenticators of a user, or those of one type."""
+        found = await self._work.read(lambda rows: catalog.of_user(rows, user, self._clock.now()))
+        return [told for told in found if type_ in {None, told.type}]
 
     async def one(self, user: str, uid: str) -> Authenticator | Refused:
         """Return one authenticator of a user."""

@@ -1,9 +1,11 @@
 """The routes about authenticators."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from msgspec import UnsetType
 
+from sallyport.authenticators.catalog import KINDS
 from sallyport.authenticators.creation import Create
 from sallyport.authenticators.flow import (
     DescribeAuthenticator,
@@ -34,7 +36,7 @@ from sallyport.edge.answers import Answer, Ask
 from sallyport.edge.auth_token import auth_token
 from sallyport.edge.counts import Count
 from sallyport.edge.endpoint import Endpoint, Fresh, Nothing, Who
-from sallyport.edge.paging import QUERY, page
+from sallyport.edge.paging import QUERY, only, page
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.text import UnfitError
@@ -43,6 +45,7 @@ _HASHING = (Why.FIELD_FORBIDDEN, Why.PASSWORD_REJECTED, Why.PASSWORD_REQUIRED, W
 _CREATING = (*_HASHING, Why.ALREADY_EXISTS, Why.LIMIT_REACHED, Why.MFA_NOT_ENABLED)
 _WRONG_CODE = (Why.WRONG_ENROLLMENT_CODE, Why.CODE_OUT_OF_STEP, Why.THROTTLED)
 _ENROLLING = (*_WRONG_CODE, Why.NOT_FOUND, Why.ALREADY_ENROLLED, Why.PASSWORD_REQUIRED, Why.OVERLOADED)
+_FILTERS: Final = {"type": "secrets of one type alone, for example `mfa`"}
 _CHANGING = (*_HASHING, *_ENROLLING, Why.CURRENT_WRONG, Why.VERSION_CONFLICT)
 
 
@@ -124,14 +127,19 @@ class SecretRoutes:
 
     async def show_all(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `GET /users/{id}/secrets`."""
-        wanted = page(ask.query)
-        found = wanted.cut(await self._read.all(ask.target), key=lambda secret: secret.uid)
-        link = wanted.link(ask.path, found[-1].uid, len(found)) if found else ()
+        wanted, type_ = page(ask.query, _FILTERS), _type(ask.query)
+        found = wanted.cut(
+            await self._read.all(ask.target, type_),
+            key=lambda secret: secret.uid,
+            name=lambda secret: (secret.description or "").casefold(),
+        )
+        kept = {} if type_ is None else {"type": type_}
+        link = wanted.link(ask.path, found[-1].uid, len(found), kept) if found else ()
         return Answer([told(secret) for secret in found], headers=link)
 
     async def count(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `GET /users/{id}/secrets/count`."""
-        return Answer(Count(len(await self._read.all(ask.target))))
+        return Answer(Count(len(await self._read.all(ask.target, _type(only(ask.query, _FILTERS))))))
 
     async def show(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `GET /users/{id}/secrets/{sid}`."""
@@ -160,7 +168,7 @@ class SecretRoutes:
                 refusals=(Why.INVALID_REQUEST,),
                 fresh=Fresh.FOR_OTHERS,
                 while_unenrolled=True,
-                query=QUERY,
+                query=QUERY | {"sort": "`name`, which is the description, or `-dateCreated`"} | _FILTERS,
             ),
             Endpoint(
                 method="GET",
@@ -170,6 +178,8 @@ class SecretRoutes:
                 body=Nothing,
                 handle=self.count,
                 answers={200: Count},
+                refusals=(Why.INVALID_REQUEST,),
+                query=_FILTERS,
                 fresh=Fresh.FOR_OTHERS,
                 while_unenrolled=True,
             ),
@@ -243,6 +253,13 @@ class SecretRoutes:
                 while_unenrolled=True,
             ),
         ]
+
+
+def _type(query: Mapping[str, str]) -> str | None:
+    types = [kind.type for kind in KINDS]
+    if query.get("type", types[0]) not in types:
+        raise UnfitError("/type", f"The types are: {', '.join(types)}.")
+    return query.get("type")
 
 
 def _resumed(wish: Rewrite, stored: Authenticator) -> dict[str, bool]:

@@ -23,6 +23,7 @@ class Who(enum.Enum):
     VISITOR = "anyone where registration is open, else a trusted role; a token, if shown, must be valid"
     SIGNED_IN = "signed in"
     TRUSTED = "a trusted role; forbidden to others"
+    RULER = "an owner of the role, or a trusted role, and of a trusted role nobody else; forbidden to others"
     OWNER_OR_TRUSTED = "the user, or a trusted role about any user; hidden from others"
     """For reading only: a trusted role acts on nobody who holds one too, but sees what they did."""
     OWNER = "the user; hidden from others, forbidden to trusted roles"
@@ -77,6 +78,11 @@ class Endpoint(Generic[B]):
     def is_a_look(self) -> bool:
         """Whether nothing comes of it but the answer: no login, no mail."""
         return not self.schemes and 200 in self.answers  # noqa: PLR2004  # a status is clearer as a number
+
+    @property
+    def of_user(self) -> bool:
+        """Whether the `{id}` of the path, if there is one, is that of a user."""
+        return self.path.startswith("/users/")
 
     @property
     def takes_body(self) -> bool:

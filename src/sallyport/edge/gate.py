@@ -107,6 +107,14 @@ class ApiKeys(Protocol):
         ...
 
 
+class Roles(Protocol):
+    """Knows who owns a role."""
+
+    async def ruled(self, role: str, user: str) -> tuple[str, bool] | None:
+        """Return the name of a role, and whether a user owns it; None where there is no such role."""
+        ...
+
+
 class Gate:
     """Turns a credential into a caller, and says which routes that caller reaches."""
 
@@ -116,12 +124,14 @@ class Gate:
         tokens: AccessTokens,
         sessions: Sessions,
         keys: ApiKeys,
+        roles: Roles,
         policy: Policy,
         clock: Clock,
         report: Callable[[], None],
         registration_open: bool,
     ) -> None:
         self._tokens = tokens
+        self._roles = roles
         self._sessions = sessions
         self._keys = keys
         self._policy = policy
@@ -202,11 +212,18 @@ class Gate:
         )
 
     async def reach(
-        self, who: Who, caller: Caller | None, target: str, *, unenrolled: bool, scope: Scope | None = None
+        self,
+        who: Who,
+        caller: Caller | None,
+        target: str,
+        *,
+        unenrolled: bool,
+        scope: Scope | None = None,
+        role: str = "",
     ) -> Refused | None:
-        """Judge whether a caller reaches a route about `target`: first 404 of what is hidden, then 403.
+        """Judge whether a caller reaches a route about the user `target`: first 404 of what is hidden, then 403.
 
-        `scope` is what opens the route to an API key.
+        `scope` is what opens the route to an API key, `role` the uid of a role that it is about.
         """
         if who is Who.VISITOR and not self._registration_open and not (caller and caller.trusted):
             return Refused(why=Why.FORBIDDEN if caller else Why.UNAUTHENTICATED, detail="Registration is closed.")
@@ -219,6 +236,8 @@ class Gate:
             return Refused(why=Why.FORBIDDEN, detail="The scopes of this API key do not open this route.")
         if who is Who.TRUSTED and not caller.reads_all:
             return Refused(why=Why.FORBIDDEN)
+        if who is Who.RULER and (refused := await self._reach_role(caller, role)):
+            return refused
         if target and not own and (refused := await self._reach_other(who, caller, target)):
             return refused
         leads_there = unenrolled and (own or not target)
@@ -227,6 +246,13 @@ class Gate:
         if caller.demand is Demand.REPORTED and not leads_there:
             self._report()
         return None
+
+    async def _reach_role(self, caller: Caller, role: str) -> Refused | None:
+        found = await self._roles.ruled(role, caller.uid)
+        if found is None:
+            return Refused(why=Why.NOT_FOUND)
+        name, owns = found
+        return None if self._policy.may_rule(name, trusted=caller.trusted, owns=owns) else Refused(why=Why.FORBIDDEN)
 
     async def _reach_other(self, who: Who, caller: Caller, target: str) -> Refused | None:
         roles = await self._sessions.roles_of(target)

@@ -120,7 +120,8 @@ def _refused(route: Endpoint[Any], schema_of: dict[str, Any]) -> dict[str, Any]:
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
-    meaning = {"id": "The uid of a user, or `me`.", "sid": "The uid of the secret or session."}
+    whose = "The uid of a role." if path.startswith("/roles/") else "The uid of a user, or `me`."
+    meaning = {"id": whose, "sid": "The uid of the secret or session."}
     return [
         {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
         for name, text in meaning.items()

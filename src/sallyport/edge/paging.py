@@ -31,9 +31,11 @@ class Page:
     sort: str
     after: str | None
 
-    def cut(self, found: list[T], key: Callable[[T], str]) -> list[T]:
-        """Cut this page out of a short list, oldest first, that is there as a whole."""
+    def cut(self, found: list[T], key: Callable[[T], str], name: Callable[[T], str] | None = None) -> list[T]:
+        """Cut this page out of a short list, oldest first, that is there as a whole; `name` is what `name` sorts by."""
         ordered = found[::-1] if self.sort == "-dateCreated" else found
+        if self.sort == "name" and name:
+            ordered = sorted(found, key=name)
         if self.after:
             behind = [place for place, one in enumerate(ordered, 1) if key(one) == self.after]
             ordered = ordered[behind[0] :] if behind else []
@@ -52,8 +54,7 @@ def page(query: Mapping[str, str], filters: Collection[str] = (), sorts: Sequenc
 
     `filters` are parameters that the list reads itself, `sorts` the orders that it knows.
     """
-    if unknown := sorted(set(query) - set(QUERY) - set(filters)):
-        raise UnfitError(f"/{unknown[0]}", "This list does not know that query parameter.")
+    only(query, {*QUERY, *filters})
     sort, after = query.get("sort", ""), query.get("after")
     if sort and sort not in sorts:
         raise UnfitError("/sort", f"Sort by {' or by '.join(map(repr, sorts))}.")
@@ -65,6 +66,13 @@ def page(query: Mapping[str, str], filters: Collection[str] = (), sorts: Sequenc
         sort=sort,
         after=after,
     )
+
+
+def only(query: Mapping[str, str], known: Collection[str]) -> Mapping[str, str]:
+    """Return a query of which every parameter is known. Raises `UnfitError` for the first that is not."""
+    if unknown := sorted(set(query) - set(known)):
+        raise UnfitError(f"/{unknown[0]}", "This list does not know that query parameter.")
+    return query
 
 
 def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

@@ -84,6 +84,7 @@ FACES: Final = {
     Why.LIMIT_REACHED: Face(409, "limit_reached", "Limit reached", "Remove one before you add another."),
     Why.MFA_NOT_ENABLED: Face(409, "mfa_not_enabled", "MFA not enabled", "Enroll an authenticator first."),
     Why.LAST_AUTHENTICATOR: Face(409, "last_authenticator", "Last authenticator", "The account still needs this one."),
+    Why.LAST_TRUSTED: Face(409, "last_trusted", "Last one trusted", "Nobody would be left who may act on others."),
     Why.PAYLOAD_TOO_LARGE: Face(413, "payload_too_large", "Body too large", "A body holds at most 64 KiB."),
     Why.UNSUPPORTED_MEDIA_TYPE: Face(
         415, "unsupported_media_type", "Unsupported media type", "Send the body as application/json."

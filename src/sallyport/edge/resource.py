@@ -33,6 +33,7 @@ class Resource:
 
     def __init__(self, endpoints: list[Endpoint[Any]], gate: Gate, proxies: Networks, *, https: bool) -> None:
         self.path = endpoints[0].path
+        self._of_user = endpoints[0].of_user
         self._endpoints = {endpoint.method: (endpoint, Body(endpoint.body)) for endpoint in endpoints}
         if "GET" in self._endpoints and self._endpoints["GET"][0].is_a_look:
             self._endpoints["HEAD"] = self._endpoints["GET"]
@@ -55,11 +56,8 @@ class Resource:
         caller = await self._caller(endpoint.who, credential, client, scope)
         if isinstance(caller, Refused):
             return caller
-        target = params.get("id", "")
-        if caller and target == "me":
-            target = caller.uid
-        unenrolled, opens = endpoint.while_unenrolled, endpoint.scope
-        if refused := await self._gate.reach(endpoint.who, caller, target, unenrolled=unenrolled, scope=opens):
+        target, role = self._named(params, caller)
+        if refused := await self._reach(endpoint, caller, target, role):
             return refused
         read = await _read(body, scope, receive, forms=endpoint.forms)
         if isinstance(read, Refused):
@@ -94,6 +92,17 @@ class Resource:
         if who is Who.ANYONE or (who is Who.VISITOR and credential is None):
             return None
         return await self._gate.caller(credential, client)
+
+    async def _reach(self, endpoint: Endpoint[Any], caller: Caller | None, target: str, role: str) -> Refused | None:
+        unenrolled, opens = endpoint.while_unenrolled, endpoint.scope
+        return await self._gate.reach(endpoint.who, caller, target, unenrolled=unenrolled, scope=opens, role=role)
+
+    def _named(self, params: Mapping[str, str], caller: Caller | None) -> tuple[str, str]:
+        """Return the user that the path names, `me` resolved, and the role; one of them at most."""
+        named = params.get("id", "")
+        if not self._of_user:
+            return "", named
+        return (caller.uid if caller and named == "me" else named), ""
 
     def _client(self, scope: Scope, request_id: str) -> Client:
         peer, headers = peer_of(scope), scope["headers"]

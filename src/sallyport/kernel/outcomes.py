@@ -42,6 +42,7 @@ class Why(enum.Enum):
     LIMIT_REACHED = enum.auto()
     MFA_NOT_ENABLED = enum.auto()
     LAST_AUTHENTICATOR = enum.auto()
+    LAST_TRUSTED = enum.auto()
     PAYLOAD_TOO_LARGE = enum.auto()
     UNSUPPORTED_MEDIA_TYPE = enum.auto()
     THROTTLED = enum.auto()

@@ -33,6 +33,14 @@ class Policy:
         """Tell whether one of these roles is trusted."""
         return not self.trusted_roles.isdisjoint(roles)
 
+    def may_rule(self, role: str, *, trusted: bool, owns: bool) -> bool:
+        """Tell whether a caller may change a role, or delete it.
+
+        A trusted one is for trusted callers: who is in it stands above everybody else, and an owner whose token was
+        proven below the account's level is no more than anybody.
+        """
+        return trusted or (owns and not self.trusts((role,)))
+
     def demands_mfa(self, roles: Iterable[str]) -> bool:
         """Tell whether a holder of these roles must have a second factor, now or when their grace is over."""
         return not self.report_only and self.names(roles) is not None

@@ -1,6 +1,7 @@
 """Sessions, tokens and public keys on the wire."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -18,6 +19,9 @@ from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.sessions.flow.refresh import Refresh
 from sallyport.sessions.rules import Session, acr, amr
 from sallyport.sessions.signing import SigningKeys
+
+_FILTERS: Final = {"ip": "the address that opened it", "acr": "what was proven, for example `aal2`"}
+_SORTS: Final = ("-dateCreated",)
 
 
 class RefreshBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,6 +104,11 @@ def _introspected(told: Told | None, issuer: str) -> IntrospectedBody:
     )
 
 
+def _fits(session: Session, wanted: Mapping[str, str]) -> bool:
+    told = {"ip": session.ip, "acr": acr(session.proven)}
+    return all(told[name] == value for name, value in wanted.items())
+
+
 class SessionRoutes:
     """The routes about sessions."""
 
@@ -127,9 +136,11 @@ class SessionRoutes:
 
     async def show_all(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `GET /users/{id}/sessions`."""
-        wanted = page(ask.query)
-        found = wanted.cut(await self._manage.all(ask.target), key=lambda session: session.uid)
-        link = wanted.link(ask.path, found[-1].uid, len(found)) if found else ()
+        wanted = page(ask.query, _FILTERS, _SORTS)
+        kept = {name: ask.query[name] for name in _FILTERS if name in ask.query}
+        standing = [session for session in await self._manage.all(ask.target) if _fits(session, kept)]
+        found = wanted.cut(standing, key=lambda session: session.uid)
+        link = wanted.link(ask.path, found[-1].uid, len(found), kept) if found else ()
         return Answer([_session(session, ask.me.session) for session in found], headers=link)
 
     async def end(self, ask: Ask[Nothing]) -> Answer | Refused:
@@ -185,7 +196,7 @@ class SessionRoutes:
                 handle=self.show_all,
                 answers={200: list[SessionBody]},
                 refusals=(Why.INVALID_REQUEST,),
-                query=QUERY,
+                query=QUERY | {"sort": "`-dateCreated`; oldest first without it"} | _FILTERS,
                 who=Who.OWNER_OR_DESK,
                 body=Nothing,
                 while_unenrolled=True,

@@ -17,14 +17,14 @@ from sqlalchemy import (
     text,
 )
 
-from sallyport.store import mail_tables, secret_tables
+from sallyport.store import mail_tables, role_tables, secret_tables
 from sallyport.store.columns import metadata
 from sallyport.store.columns import moment as _moment
 from sallyport.store.columns import owner as _owner
 from sallyport.store.columns import resource as _resource
 from sallyport.store.columns import uid as _uid
 
-__all__ = ["mail_tables", "metadata", "secret_tables"]
+__all__ = ["mail_tables", "metadata", "role_tables", "secret_tables"]
 
 installation = Table(
     "installation",
@@ -63,6 +63,8 @@ users = Table(
     _moment("modified_at"),
     Column("version", Integer, nullable=False),
     Index("users_by_creation", "created_at", "id"),
+    # Who claims an address: for lists of trusted roles.
+    Index("users_by_email", "email_key", "id"),
 )
 
 # How many users came and went, a row each, written by triggers: a counter in one row would have all registrations wait

@@ -1,6 +1,7 @@
 """Reading, changing and erasing users."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -14,9 +15,12 @@ from sallyport.kernel.outcomes import Refused, Why
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users import store
-from sallyport.users.rules import User, changed_fields
+from sallyport.users.rules import EVERYBODY, User, UserFilter, changed_fields
 
 _COUNTED_AT_ONCE: Final = 500
+_LOOKED_AT_AT_ONCE: Final = 250
+"""A millisecond of the event loop on SQLite."""
+_GONE: Final = Refused(why=Why.INVALID_REQUEST, pointer="/after", detail="That user is gone: begin the walk anew.")
 
 
 class Sessions(Protocol):
@@ -31,6 +35,14 @@ class Sessions(Protocol):
 
     def end_all(self, rows: Rows, uid: str, caller: Caller) -> None:
         """End every session and open challenge of a user, because of what the caller did."""
+        ...
+
+
+class Roles(Protocol):
+    """What users ask of roles, which stand on a higher floor."""
+
+    def leave(self, rows: Rows, caller: Caller, uid: str) -> Refused | None:
+        """Let a user go who is about to be erased, from all their roles; None where that may be."""
         ...
 
 
@@ -89,9 +101,10 @@ class ChangeUser:
 class DeleteUser:
     """Erases a user."""
 
-    def __init__(self, *, work: Work, sessions: Sessions, throttle: Throttle, journal: Journal) -> None:
+    def __init__(self, *, work: Work, sessions: Sessions, roles: Roles, throttle: Throttle, journal: Journal) -> None:
         self._work = work
         self._sessions = sessions
+        self._roles = roles
         self._throttle = throttle
         self._journal = journal
 
@@ -101,6 +114,8 @@ class DeleteUser:
 
     def _record(self, rows: Rows, caller: Caller, uid: str) -> Refused | None:
         if refused := self._sessions.refused(rows, caller, uid):
+            return refused
+        if refused := self._roles.leave(rows, caller, uid):
             return refused
         self._throttle.forget_user(rows, uid)
         if not store.delete(rows, uid):
@@ -132,13 +147,55 @@ class ReadUsers:
         """Return one user."""
         return await self._work.read(lambda rows: store.find(rows, uid)) or Refused(why=Why.NOT_FOUND)
 
-    async def page(self, *, limit: int, skip: int, sort: str, after: str | None) -> list[User] | Refused:
+    async def page(
+        self, wanted: UserFilter, *, limit: int, skip: int, sort: str, after: str | None
+    ) -> list[User] | Refused:
         """Return a page of users."""
-        found = await self._work.read(lambda rows: store.listed(rows, limit=limit, skip=skip, sort=sort, after=after))
-        if found is None:
-            return Refused(why=Why.INVALID_REQUEST, pointer="/after", detail="That user is gone: begin the walk anew.")
-        return found
+        if wanted == EVERYBODY:
+            found = await self._work.read(
+                lambda rows: store.listed(rows, limit=limit, skip=skip, sort=sort, after=after)
+            )
+            return _GONE if found is None else found
+        behind = after
+        if after and sort == "name":
+            last = await self._work.read(lambda rows: store.find(rows, after))
+            if last is None:
+                return _GONE
+            behind = last.name_key
+        return [user async for user in _cut(self._walk(wanted, sort, behind), skip, limit)]
 
-    async def count(self) -> int:
+    async def count(self, wanted: UserFilter) -> int:
         """Return how many users there are."""
-        return await self._work.read(store.count)
+        if wanted == EVERYBODY:
+            return await self._work.read(store.count)
+        return sum([1 async for _ in self._walk(wanted, "", None)])
+
+    async def _walk(self, wanted: UserFilter, sort: str, behind: str | None) -> AsyncIterator[User]:
+        """Yield the users of a filter behind a uid or, sorted by name, behind a prepared name.
+
+        Short units, and others get their turn between them.
+        """
+        part = await self._part(wanted, sort, behind)
+        while part:
+            for user in part:
+                if wanted.fits(user):
+                    yield user
+            if len(part) < _LOOKED_AT_AT_ONCE:
+                return
+            await asyncio.sleep(0)
+            part = await self._part(wanted, sort, part[-1].name_key if sort == "name" else part[-1].uid)
+
+    async def _part(self, wanted: UserFilter, sort: str, behind: str | None) -> list[User]:
+        return await self._work.read(
+            lambda rows: store.part(rows, wanted, sort=sort, behind=behind, limit=_LOOKED_AT_AT_ONCE)
+        )
+
+
+async def _cut(found: AsyncIterator[User], skip: int, limit: int) -> AsyncIterator[User]:
+    number = 0
+    async for user in found:
+        number += 1
+        if number > skip:
+            yield user
+        if number == skip + limit:
+            return

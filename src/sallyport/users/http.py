@@ -1,6 +1,6 @@
 """Users on the wire."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
 
@@ -11,14 +11,14 @@ from sallyport.edge.answers import Answer, Ask
 from sallyport.edge.auth_token import MfaState
 from sallyport.edge.counts import Count
 from sallyport.edge.endpoint import Endpoint, Fresh, Nothing, Who
-from sallyport.edge.paging import QUERY, page
+from sallyport.edge.paging import QUERY, only, page
 from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import rfc3339
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.scopes import Scope
 from sallyport.kernel.text import printable
 from sallyport.users.flow import Change, ChangeUser, DeleteUser, ReadUsers
-from sallyport.users.rules import User, parse_email, parse_name
+from sallyport.users.rules import FILTERS, OPEN_FILTERS, User, parse_email, parse_filter, parse_name
 
 Field = Annotated[str, Meta(max_length=4096)]
 Optional = Field | UnsetType | None
@@ -162,6 +162,11 @@ def msgspec_name(field: str) -> str:
     return head + "".join(part.title() for part in rest)
 
 
+def filters_of(caller: Caller) -> Mapping[str, str]:
+    """Return what a caller may ask a list of users for: the fields that they see of everybody."""
+    return FILTERS if caller.reads_all else OPEN_FILTERS
+
+
 class Users:
     """The routes about users."""
 
@@ -172,16 +177,18 @@ class Users:
 
     async def show_all(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `GET /users`."""
-        part = page(ask.query)
-        found = await self._read.page(limit=part.limit, skip=part.skip, sort=part.sort, after=part.after)
+        filters = filters_of(ask.me)
+        part, wanted = page(ask.query, filters), parse_filter(ask.query)
+        found = await self._read.page(wanted, limit=part.limit, skip=part.skip, sort=part.sort, after=part.after)
         if isinstance(found, Refused):
             return found
-        link = part.link(ask.path, found[-1].uid, len(found)) if found else ()
+        kept = {name: ask.query[name] for name in filters if name in ask.query}
+        link = part.link(ask.path, found[-1].uid, len(found), kept) if found else ()
         return Answer([view_for(ask.me, user) for user in found], headers=link)
 
-    async def count(self, ask: Ask[Nothing]) -> Answer | Refused:  # noqa: ARG002  # every handler is given the request
+    async def count(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `GET /users/count`."""
-        return Answer(Count(await self._read.count()))
+        return Answer(Count(await self._read.count(parse_filter(only(ask.query, filters_of(ask.me))))))
 
     async def show(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `GET /users/{id}`."""
@@ -217,7 +224,7 @@ class Users:
                 handle=self.show_all,
                 answers={200: list[UserBody]},
                 refusals=(Why.INVALID_REQUEST,),
-                query=QUERY,
+                query=QUERY | FILTERS,
                 scope=Scope.USERS_READ,
             ),
             Endpoint(
@@ -228,6 +235,8 @@ class Users:
                 body=Nothing,
                 handle=self.count,
                 answers={200: Count},
+                refusals=(Why.INVALID_REQUEST,),
+                query=FILTERS,
                 scope=Scope.USERS_READ,
             ),
             Endpoint(
@@ -263,6 +272,7 @@ class Users:
                 body=Nothing,
                 handle=self.delete,
                 answers={204: None},
+                refusals=(Why.LAST_TRUSTED,),
                 fresh=Fresh.ALWAYS,
                 while_unenrolled=True,
             ),

@@ -1,6 +1,7 @@
 """What a name, an address and a user are. Values come in, values go out."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -9,6 +10,7 @@ import msgspec
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from precis_i18n import get_profile
 
+from sallyport.kernel.ids import is_uid
 from sallyport.kernel.text import UnfitError, bounded, printable
 
 LONGEST_NAME: Final = 64
@@ -61,6 +63,68 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
+class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which users a list is to have: those of whom every field that is given is exactly that."""
+
+    uid: str | None = None
+    name_key: str | None = None
+    email_key: str | None = None
+    role_key: str | None = None
+    """The prepared name of a role that they are in."""
+    verified: bool | None = None
+    mfa: bool | None = None
+    disabled: bool | None = None
+
+    def fits(self, user: User) -> bool:
+        """Tell whether a user is one of them."""
+        plain = (
+            (self.uid, user.uid),
+            (self.name_key, user.name_key),
+            (self.email_key, user.email_key),
+            (self.verified, user.verified),
+            (self.mfa, user.mfa),
+            (self.disabled, user.disabled),
+        )
+        if any(wanted is not None and wanted != found for wanted, found in plain):
+            return False
+        return self.role_key is None or any(role_key(role) == self.role_key for role in user.roles)
+
+
+EVERYBODY: Final = UserFilter()
+OPEN_FILTERS: Final = {"uid": "the user of that uid", "name": "the user of that name, in any case"}
+"""What anybody may ask for, because everybody sees it of everybody."""
+FILTERS: Final = OPEN_FILTERS | {
+    "email": "who claims that address, verified or not; for trusted roles, like those below",
+    "verified": "`true` or `false`",
+    "mfaEnabled": "`true` or `false`",
+    "disabled": "`true` or `false`",
+    "role": "who is in the role of that name, in any case",
+}
+_IMPOSSIBLE: Final = ""
+"""The key of what can't be a name: nobody has it."""
+
+
+def parse_filter(query: Mapping[str, str]) -> UserFilter:
+    """Read the filters in the query of a list of users. Raises `UnfitError`."""
+    if "uid" in query and not is_uid(query["uid"]):
+        raise UnfitError("/uid", "Give the uid of a user.")
+    return UserFilter(
+        uid=query.get("uid"),
+        name_key=(name_key(query["name"]) or _IMPOSSIBLE) if "name" in query else None,
+        email_key=email_key(query["email"]) if "email" in query else None,
+        role_key=role_key(query["role"]) if "role" in query else None,
+        verified=_switch(query, "verified"),
+        mfa=_switch(query, "mfaEnabled"),
+        disabled=_switch(query, "disabled"),
+    )
+
+
+def _switch(query: Mapping[str, str], name: str) -> bool | None:
+    if query.get(name, "true") not in {"true", "false"}:
+        raise UnfitError(f"/{name}", "`true` or `false` is wanted.")
+    return query[name] == "true" if name in query else None
+
+
 _TOLD: Final = ("name", "email", "first_name", "last_name", "phone")
 
 
@@ -78,6 +142,14 @@ def name_key(typed: str) -> str | None:
     except UnicodeEncodeError:
         return None
     return key if len(key) <= LONGEST_NAME else None
+
+
+def role_key(name: str) -> str:
+    """Return how the name of a role is compared: as that of a user.
+
+    A setting may name a role that can't be made over HTTP, with a space in it: without regard to case.
+    """
+    return name_key(name) or name.casefold()
 
 
 def parse_name(typed: str) -> Name:

@@ -5,12 +5,13 @@ from typing import Final
 import msgspec
 
 from sallyport.store.work import Row, Rows, Sql
-from sallyport.users.rules import User
+from sallyport.users.rules import User, UserFilter
 
 _FIELDS: Final = (
     "id, name, name_key, email, email_key, verified_at, first_name, last_name, phone, roles, disabled_at, mfa_since, "
     "created_at, modified_at, version"
 )
+_FIELDS_OF_USERS: Final = ", ".join(f"users.{field}" for field in _FIELDS.split(", "))
 # Who has no second factor has no codes, and none are counted.
 FIND = Sql(
     f"""SELECT {_FIELDS},
@@ -20,6 +21,8 @@ FIND = Sql(
 )
 NAME_TAKEN = Sql("SELECT 1 FROM users WHERE name_key = :name_key")
 ROLES = Sql("SELECT roles FROM users WHERE id = :uid")
+IS_ACTIVE = Sql("SELECT 1 FROM users WHERE id = :uid AND disabled_at IS NULL")
+SET_ROLES = Sql("UPDATE users SET roles = :roles WHERE id = :uid")
 COUNT = Sql("SELECT sum(change) FROM user_counts")
 CHANGES = Sql("SELECT count(*) FROM user_counts")
 TAKE_CHANGES = Sql(
@@ -67,6 +70,38 @@ LIST_NEWEST_AFTER = Sql(
         ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :skip"""  # noqa: S608  # as above
 )
 
+# Parts of a filtered list: of all users, of those who claim an address, of those in a role. What else is asked of them
+# is looked at behind, a part at a time.
+_ALL: Final = f"SELECT {_FIELDS} FROM users WHERE "  # noqa: S608  # as above
+_OF_EMAIL: Final = _ALL + "email_key = :key AND "
+_OF_ROLE: Final = f"""SELECT {_FIELDS_OF_USERS} FROM roles JOIN role_members ON role_members.role_id = roles.id
+                      JOIN users ON users.id = role_members.user_id WHERE roles.name_key = :key AND """  # noqa: S608  # as above
+_BY_UID: Final = "id > :behind ORDER BY id LIMIT :limit"
+_NEWEST: Final = "id < :behind ORDER BY id DESC LIMIT :limit"
+_BY_NAME: Final = "{0}name_key > :behind ORDER BY {0}name_key LIMIT :limit"
+PART = Sql(_ALL + _BY_UID)
+PART_NEWEST = Sql(_ALL + _NEWEST)
+PART_BY_NAME = Sql(_ALL + _BY_NAME.format(""))
+PART_OF_EMAIL = Sql(_OF_EMAIL + _BY_UID)
+PART_OF_EMAIL_NEWEST = Sql(_OF_EMAIL + _NEWEST)
+PART_OF_EMAIL_BY_NAME = Sql(_OF_EMAIL + _BY_NAME.format(""))
+PART_OF_ROLE = Sql(_OF_ROLE + _BY_UID.replace("id ", "role_members.user_id "))
+PART_OF_ROLE_NEWEST = Sql(_OF_ROLE + _NEWEST.replace("id ", "role_members.user_id "))
+PART_OF_ROLE_BY_NAME = Sql(_OF_ROLE + _BY_NAME.format("users."))
+_PARTS: Final = {
+    ("", ""): PART,
+    ("", "-dateCreated"): PART_NEWEST,
+    ("", "name"): PART_BY_NAME,
+    ("email", ""): PART_OF_EMAIL,
+    ("email", "-dateCreated"): PART_OF_EMAIL_NEWEST,
+    ("email", "name"): PART_OF_EMAIL_BY_NAME,
+    ("role", ""): PART_OF_ROLE,
+    ("role", "-dateCreated"): PART_OF_ROLE_NEWEST,
+    ("role", "name"): PART_OF_ROLE_BY_NAME,
+}
+FIND_NAMED = Sql(f"SELECT {_FIELDS} FROM users WHERE name_key = :name_key")  # noqa: S608  # as above
+_BEFORE_ALL: Final = {"": "", "name": "", "-dateCreated": "g"}
+"""Where each order begins; "g" is behind every uid."""
 
 written_roles: Final = msgspec.json.Encoder().encode
 """How `users.roles` is written, and read back: a list of names, as JSON."""
@@ -149,6 +184,16 @@ def meet(rows: Rows, uid: str, now: int) -> bool:
     return bool(rows.change(MEET, uid=uid, now=now))
 
 
+def is_active(rows: Rows, uid: str) -> bool:
+    """Tell whether a user is there, and not disabled."""
+    return rows.one(IS_ACTIVE, uid=uid) is not None
+
+
+def set_roles(rows: Rows, uid: str, roles: tuple[str, ...]) -> None:
+    """Write the names of the roles that a user is in. The version stays: nobody sets them here, they follow."""
+    rows.post(SET_ROLES, uid=uid, roles=written_roles(roles).decode())
+
+
 def count(rows: Rows) -> int:
     """Return how many users there are."""
     row = rows.one(COUNT)
@@ -181,6 +226,17 @@ def listed(rows: Rows, *, limit: int, skip: int, sort: str, after: str | None) -
         found = rows.all(LIST_NEWEST_AFTER, after=after, **newest) if after else rows.all(LIST_NEWEST, **newest)
     else:
         found = rows.all(LIST, after=after or "", limit=limit, skip=skip)
+    return [_user(row) for row in found]
+
+
+def part(rows: Rows, wanted: UserFilter, *, sort: str, behind: str | None, limit: int) -> list[User]:
+    """Return the next users among whom those of a filter are, in the order of `sort`; fewer than `limit` at the end."""
+    if wanted.uid is not None or wanted.name_key is not None:
+        row = rows.one(FIND, uid=wanted.uid) if wanted.uid else rows.one(FIND_NAMED, name_key=wanted.name_key)
+        return [_user(row)] if row and not behind else []
+    key = wanted.email_key if wanted.email_key is not None else wanted.role_key
+    of = "" if key is None else "email" if wanted.email_key is not None else "role"
+    found = rows.all(_PARTS[of, sort], key=key, behind=behind or _BEFORE_ALL[sort], limit=limit)
     return [_user(row) for row in found]
 
 

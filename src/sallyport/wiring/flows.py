@@ -20,6 +20,7 @@ from sallyport.sessions.flow.refresh import Refresh
 from sallyport.users.flow import ChangeUser, DeleteUser, ReadUsers
 from sallyport.wiring.program_flows import ProgramFlows
 from sallyport.wiring.recovery_flows import RecoveryFlows
+from sallyport.wiring.role_flows import RoleFlows
 
 if TYPE_CHECKING:
     from sallyport.wiring.service import Service
@@ -34,6 +35,7 @@ class Flows:
         self._draw_codes = DrawCodes(
             pool=service.pool, vault=service.vault, ids=service.ids, randomness=service.randomness
         )
+        self.roles = RoleFlows(service)
 
     @cached_property
     def register(self) -> Register:
@@ -110,7 +112,11 @@ class Flows:
         """Erases a user."""
         service = self._service
         return DeleteUser(
-            work=service.work, sessions=service.keeper, throttle=service.throttle, journal=service.journal
+            work=service.work,
+            sessions=service.keeper,
+            roles=self.roles.holders,
+            throttle=service.throttle,
+            journal=service.journal,
         )
 
     @cached_property

@@ -6,6 +6,7 @@ from sallyport.authenticators.creation import Create
 from sallyport.authenticators.http import SecretRoutes
 from sallyport.login.http import LoginRoutes
 from sallyport.recovery.http import RecoveryRoutes
+from sallyport.roles.http import RoleRoutes
 from sallyport.sessions.http import SessionRoutes
 from sallyport.users.http import Users
 
@@ -67,3 +68,9 @@ def sessions(service: "Service") -> SessionRoutes:
         keys=service.keys,
         issuer=service.settings.public_url,
     )
+
+
+def roles(service: "Service") -> RoleRoutes:
+    """Return the routes of roles."""
+    flows = service.flows.roles
+    return RoleRoutes(read=flows.read, create=flows.create, change=flows.change, delete=flows.delete)

@@ -41,7 +41,7 @@ from sallyport.kernel.vault import Vault
 from sallyport.keys.plans import ring_plans
 from sallyport.keys.start import open_keys
 from sallyport.login import store as login_store
-from sallyport.login.flow.first_start import FirstAdmin, FirstStart
+from sallyport.login.flow.first_start import FirstAdmin
 from sallyport.login.flow.sweep import SweepChallenges
 from sallyport.notices.carriers import carrier
 from sallyport.notices.composer import Composer
@@ -50,6 +50,7 @@ from sallyport.notices.flow.outbox import Outbox
 from sallyport.notices.flow.tell import TellUsers
 from sallyport.notices.flow.tokens import MailedTokens, SweepTokens
 from sallyport.notices.rules import TRY_SECONDS
+from sallyport.roles.flow.read import RoleRulers
 from sallyport.sessions.flow.keeper import Lifetimes, SessionKeeper
 from sallyport.sessions.flow.manage import SweepSessions
 from sallyport.sessions.flow.standing import SessionReader
@@ -64,6 +65,7 @@ from sallyport.throttle.flow.known_clients import KnownClients, SweepThrottles
 from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users.flow import SweepCounts
 from sallyport.wiring import routes
+from sallyport.wiring.first import first_start
 from sallyport.wiring.flows import Flows
 
 _LAST_ROWS: Final = 20
@@ -132,6 +134,7 @@ class Service:
             *routes.secrets(self).endpoints(),
             *routes.recovery(self).endpoints(),
             *routes.sessions(self).endpoints(),
+            *routes.roles(self).endpoints(),
             *metrics.endpoints(),
             *AuditRoutes(self.flows.read_audit).endpoints(),
             *LoginsRoutes(self.flows.read_audit).endpoints(),
@@ -167,17 +170,8 @@ class Service:
             ring.look()
 
     async def first_start(self) -> FirstAdmin | None:
-        """Make the first admin, if this is the first start."""
-        start = FirstStart(
-            work=self.work,
-            hashing=self.hashing,
-            clock=self.clock,
-            ids=self.ids,
-            vault=self.vault,
-            journal=self.journal,
-            role=self.settings.trusted_roles[0],
-        )
-        return await start(self.settings.admin_password)
+        """Make the first admin if this is the first start, and at each start the trusted roles that are missing."""
+        return await first_start(self)
 
     def close(self) -> None:
         """Let what runs come to its end."""
@@ -243,6 +237,7 @@ class Service:
             tokens=self.mint,
             sessions=self.sessions,
             keys=self.api_keys,
+            roles=RoleRulers(self.work),
             policy=self.settings.policy,
             clock=self.clock,
             report=self.meters.reported.count,

@@ -13,6 +13,7 @@ from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Ids
 from sallyport.kernel.vault import Vault
 from sallyport.login import store
+from sallyport.roles.flow.start import MakeTrustedRoles
 from sallyport.store.work import Rows, Work
 from sallyport.users import store as users
 from sallyport.users.rules import User, parse_name
@@ -30,13 +31,23 @@ class FirstStart:
     """Makes the first admin."""
 
     def __init__(
-        self, *, work: Work, hashing: Hashing, vault: Vault, journal: Journal, clock: Clock, ids: Ids, role: str
+        self,
+        *,
+        work: Work,
+        hashing: Hashing,
+        vault: Vault,
+        journal: Journal,
+        roles: MakeTrustedRoles,
+        clock: Clock,
+        ids: Ids,
+        role: str,
     ) -> None:
         self._work = work
         self._hashing = hashing
         self._clock = clock
         self._ids = ids
         self._role = role
+        self._roles = roles
         self._vault = vault
         self._journal = journal
 
@@ -58,6 +69,7 @@ class FirstStart:
         if not store.claim_first_start(rows, self._vault.proof(), admin.created_at):
             return False
         users.insert(rows, admin)
+        self._roles.found(rows, admin.uid)
         passwords.insert(rows, kept, None, admin.created_at)
         self._journal.note(rows, Entry(event=Event.FIRST_START, user=admin.uid, detail=self._role), None)
         return True

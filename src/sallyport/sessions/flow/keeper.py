@@ -130,6 +130,7 @@ class SessionKeeper:
 
         The session may have ended since, and MFA may have been switched: then the proof is not the strongest any more.
         The operator on the host has no session that could end.
+        One of the others may have been given a trusted role meanwhile: nobody acts on an equal.
         """
         if caller.host:
             rows.alone(*others)
@@ -138,7 +139,12 @@ class SessionKeeper:
         mfa = store.mfa_behind(rows, caller.session, caller.uid)
         if mfa is None:
             return DEAD
-        return None if mfa is caller.mfa else Refused(why=Why.STEP_UP_REQUIRED, level="aal2" if mfa else "aal1")
+        if mfa is not caller.mfa:
+            return Refused(why=Why.STEP_UP_REQUIRED, level="aal2" if mfa else "aal1")
+        trusts, roles_of = self._lifetimes.policy.trusts, users.roles_of
+        if any(trusts(roles_of(rows, other) or ()) for other in others if other != caller.uid):
+            return Refused(why=Why.FORBIDDEN)
+        return None
 
     def end_all(self, rows: Rows, uid: str, caller: Caller) -> None:
         """End every session and every open challenge of a user, because of what the caller did."""
