@@ -24,6 +24,12 @@ WITHOUT_BODY: tuple[Route, ...] = (
     ("DELETE", "/users/{id}/sessions/{sid}"),
     ("DELETE", "/roles/{id}"),
 )
+MAILED: tuple[Route, ...] = (
+    ("POST", "/users/recover"),
+    ("POST", "/users/{id}/recover"),
+    ("POST", "/users/{id}/verify"),
+    ("POST", "/users/{id}/not-me"),
+)
 WITH_BODY: tuple[Route, ...] = (
     ("POST", "/users"),
     ("PUT", "/users/{id}"),
@@ -34,10 +40,13 @@ WITH_BODY: tuple[Route, ...] = (
     ("POST", "/auth/password"),
     ("POST", "/auth/totp"),
     ("POST", "/auth/elevate"),
+    ("POST", "/auth/introspect"),
     ("POST", "/auth/refresh"),
     ("POST", "/roles"),
     ("PUT", "/roles/{id}"),
+    *MAILED,
 )
+FORMS = ("POST", "/auth/introspect")
 DOORS = {("POST", "/auth/password"), ("POST", "/auth/totp"), ("POST", "/auth/refresh")}
 LISTS = ("/users", "/users/me/secrets", "/users/me/sessions", "/roles")
 
@@ -63,6 +72,11 @@ class Desk:
             ("PUT", "/users/{id}/secrets/{sid}/enroll"): {"token": "000000"},
             ("POST", "/auth/password"): {"identifier": "alice", "password": PASSWORD},
             ("POST", "/auth/totp"): {"token": self.alice.phone.code(1), "challenge": self.challenge},
+            ("POST", "/auth/introspect"): {"token": self.alice.token},
+            ("POST", "/users/recover"): {"identifier": "alice"},
+            ("POST", "/users/{id}/recover"): {"token": "spx_" + "A" * 43, "password": PASSWORD},
+            ("POST", "/users/{id}/verify"): {"token": "spv_" + "A" * 43},
+            ("POST", "/users/{id}/not-me"): {"token": "spu_" + "A" * 43},
             ("POST", "/auth/elevate"): {"password": PASSWORD, "token": self.alice.phone.code(1)},
             ("POST", "/auth/refresh"): {"refresh": self.alice.refresh},
             ("POST", "/roles"): {"name": "crew"},
@@ -194,7 +208,7 @@ async def test_a_body_of_another_type_or_too_large_is_refused(desk: Desk, route:
         "",
         "text/plain",
         "text/json",
-        "application/x-www-form-urlencoded",
+        *([] if route == FORMS else ["application/x-www-form-urlencoded"]),
         "multipart/form-data; boundary=x",
         "application/jsonp",
         "application/json-patch+json",
@@ -246,6 +260,8 @@ def accepted(schema: dict[str, Any]) -> set[str]:
     """Return the JSON types that a schema takes."""
     if "anyOf" in schema:
         return {kind for one in schema["anyOf"] for kind in accepted(one)}
+    if "$ref" in schema:
+        return {"object"}
     return {"string"} if "enum" in schema else {schema["type"]}
 
 
@@ -432,6 +448,7 @@ async def test_a_field_of_a_user_that_is_not_the_callers_is_forbidden_and_may_be
         "dateCreated": "2020-01-01T00:00:00Z",
         "dateModified": "2020-01-01T00:00:00Z",
     }
+    changed["mfa"] = {"enabled": False, "backupCodesRemaining": 10}
     assert set(changed) == set(stored) - {"name", "email", "firstName", "lastName", "phone", "version"}
     for name, value in changed.items():
         for body in ({"version": 0, name: value}, stored | {name: value}):
@@ -591,7 +608,8 @@ async def test_any_bytes_as_body_are_refused(world: World, raw: bytes) -> None:
 
 
 # The two slips of the documented requests, on every route.
-TOLERANT = tuple(route for route in WITH_BODY)
+# What comes by mail can not be known here: that each body is read so, its own tests say.
+TOLERANT = tuple(route for route in WITH_BODY if route not in MAILED)
 
 
 @pytest.mark.parametrize("route", TOLERANT, ids=" ".join)
