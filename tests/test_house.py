@@ -6,7 +6,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from sallyport.kernel.policy import DeskRules
 from tests import house
+from tests.surgery import give_roles
 from tests.world import PASSWORD, Person, World, basic, bearer
 
 RULES = [
@@ -180,7 +182,22 @@ async def walk_of_doors(walk: Walk, alice: Person) -> None:
     secrets = (await alice.call("GET", "/users/me/secrets")).json()
     await walk.step("DELETE /users/{id}/secrets/{sid}", by=alice, sid=secrets[-1]["uid"])
     await walk.step("POST /auth/logout", by=alice)
+    await walk_of_the_desk(walk)
     await walk.step("DELETE /users/{id}", by=bob)
+
+
+async def walk_of_the_desk(walk: Walk) -> None:
+    world, admin = walk.world, await walk.world.admin()
+    erin, frank = await world.enrolled("erin"), await world.enrolled("frank")
+    await walk.step("POST /users/{id}/recover/mfa", {"password": PASSWORD}, id=erin.uid)
+    await walk.step("DELETE /users/{id}/mfa", by=admin, id=erin.uid)
+    second = await world.register("second")
+    await give_roles(second, "admin")
+    rules = vars(world.service.desk.judge)
+    rules["_rules"] = DeskRules(two_persons=True)
+    await walk.step("DELETE /users/{id}/mfa", by=admin, id=frank.uid)
+    (asked,) = (await walk.step("GET /approvals", by=admin)).json()
+    await walk.step("POST /approvals/{sid}", by=second, sid=asked["uid"])
 
 
 async def test_a_password_where_mfa_is_on_reaches_no_mint(world: World) -> None:

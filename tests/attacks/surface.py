@@ -21,6 +21,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/users/{id}/verify"): {"token": "spv_" + "A" * 43},
     ("POST", "/users/{id}/not-me"): {"token": "spu_" + "A" * 43},
     ("POST", "/auth/introspect"): {"token": "x"},
+    ("DELETE", "/users/{id}/mfa"): {"reason": "lost"},
+    ("POST", "/users/{id}/recover/mfa"): {"password": "x"},
     ("POST", "/auth/elevate"): {"password": "x", "token": "123456"},
     ("POST", "/roles"): {"name": "another"},
     ("PUT", "/roles/{id}"): {"version": 0, "description": "X"},

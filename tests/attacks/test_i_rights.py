@@ -49,12 +49,13 @@ OWN_WORDS: dict[str, Any] = {
 
 @pytest.mark.parametrize("field", OWN_WORDS)
 async def test_a_field_that_is_none_is_refused_in_every_body(world: World, field: str) -> None:
-    alice = await world.enrolled("alice")
-    admin, challenge = await world.admin(), await alice.challenge()
+    alice, admin = await world.enrolled("alice"), await world.admin()
+    challenge = await alice.challenge()
     bodies: list[tuple[str, str, dict[str, Any]]] = [
         (method, path.replace("{id}", "me").replace("{sid}", alice.totp), body)
         for (method, path), body in BODIES.items()
-        if not path.startswith("/roles")  # for those who rule one: see `test_i_lattice.py`
+        # Those for who rules a role: see `test_i_lattice.py`.
+        if not path.startswith("/roles") and not path.endswith("/mfa")
     ]
     bodies += [
         ("POST", "/auth/password", {"identifier": "alice", "password": PASSWORD}),
@@ -65,10 +66,12 @@ async def test_a_field_that_is_none_is_refused_in_every_body(world: World, field
         ("DELETE", f"/users/me/secrets/{alice.totp}", {"reason": "x"}),
         ("DELETE", "/users/me/sessions", {}),
     ]
+    bodies.append(("DELETE", f"/users/{alice.uid}/mfa", {"reason": "x"}))
+    bodies.append(("POST", f"/users/{alice.uid}/recover/mfa", {"password": PASSWORD}))
     before = await everything(world)
     for method, path, body in bodies:
-        desk = admin.auth if path == "/auth/introspect" else alice.auth
-        headers = {} if path in {"/auth/totp", "/auth/password"} else desk
+        signed_in = admin if path == "/auth/introspect" or path.endswith("/mfa") else alice
+        headers = {} if path in {"/auth/totp", "/auth/password"} else signed_in.auth
         answer = await world.call(method, path, body | {field: OWN_WORDS[field]}, headers=headers)
         refused(answer, 400, "unknown_field")
     assert await everything(world) == before
@@ -211,6 +214,8 @@ async def test_the_desk_does_to_users_what_a_desk_may_and_no_more(world: World) 
         ("GET", "/users/{id}/audit"),
         ("GET", "/users/{id}/logins"),
         ("GET", "/users/{id}/logins/{sid}/explain"),
+        ("DELETE", "/users/{id}/mfa"),
+        ("POST", "/users/{id}/recover/mfa"),  # for anybody who has the password
         ("GET", "/users/{id}/sessions"),
         ("DELETE", "/users/{id}/sessions"),
         ("DELETE", "/users/{id}/sessions/{sid}"),

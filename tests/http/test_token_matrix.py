@@ -11,7 +11,7 @@ import pytest
 from sallyport.kernel.scopes import Scope
 from sallyport.store.work import Sql
 from tests.dump import dump
-from tests.surgery import verify_email
+from tests.surgery import everything, verify_email
 from tests.world import PASSWORD, Person, World, basic, bearer
 
 SET_ROLES = Sql("UPDATE users SET roles = :roles WHERE id = :uid")
@@ -35,6 +35,8 @@ MAILED: set[Route] = {
     ("POST", "/users/{id}/verify"),
     ("POST", "/users/{id}/not-me"),
 }
+# A door whose password stands in the body, whatever is shown beside it.
+LOST_DOOR: set[Route] = {("POST", "/users/{id}/recover/mfa")}
 # Routes with a credential of their own: only that one opens them.
 PASSWORD_DOOR: set[Route] = {("GET", "/auth/password"), ("POST", "/auth/password")}
 CODE_DOOR: set[Route] = {("POST", "/auth/totp")}
@@ -75,10 +77,15 @@ HIDDEN: set[Route] = {
 }
 PRIVATE = SHARED | FORBIDDEN | HIDDEN
 # Routes for trusted roles alone.
-TRUSTED: set[Route] = {("POST", "/auth/introspect"), ("GET", "/audit"), ("POST", "/roles")}
+TRUSTED: set[Route] = {
+    *(("POST", "/auth/introspect"), ("GET", "/audit"), ("POST", "/roles")),
+    *(("GET", "/approvals"), ("POST", "/approvals/{sid}")),
+}
+# Routes for trusted roles about others: hidden from strangers, forbidden to whom they are about.
+DESK: set[Route] = {("DELETE", "/users/{id}/mfa")}
 # For this machine alone, whatever is shown.
 LOCAL: set[Route] = {("GET", "/metrics")}
-EVERY = LOCAL | PUBLIC | MAILED | PASSWORD_DOOR | CODE_DOOR | REGISTRATION | PRIVATE | TRUSTED
+EVERY = LOCAL | PUBLIC | MAILED | PASSWORD_DOOR | CODE_DOOR | LOST_DOOR | REGISTRATION | PRIVATE | TRUSTED | DESK
 
 # Of those, the routes that want a proof no older than ten minutes at the account's level from the user themself.
 FRESH: set[Route] = {
@@ -288,7 +295,7 @@ async def test_this_table_names_every_route(world: World) -> None:
 async def test_only_an_access_token_opens_a_private_route(world: World) -> None:
     people = await cast(world)
     before = dump(world)
-    for route in sorted(PRIVATE | TRUSTED):
+    for route in sorted(PRIVATE | TRUSTED | DESK):
         assert await send(people, route, Shown()) == UNAUTHENTICATED, route
         assert await send(people, route, Shown(list(basic("victim", PASSWORD).items()))) == UNAUTHENTICATED, route
         for scheme in ("Bearer", "jwt"):
@@ -360,8 +367,10 @@ async def test_a_stranger_reaches_what_all_share_and_nothing_else(world: World) 
     stranger = with_token("Bearer", people.stranger.token)
     for route in sorted(FORBIDDEN | TRUSTED):
         assert await send(people, route, stranger) == (403, "forbidden"), route
-    for route in sorted(HIDDEN):
+    for route in sorted(HIDDEN | DESK):
         assert await send(people, route, stranger) == (404, "not_found"), route
+    for route in sorted(DESK):
+        assert await send(people, route, with_token("Bearer", people.victim.token)) == (403, "forbidden"), route
     for route in sorted(SHARED - {("POST", "/auth/logout"), ("POST", "/auth/elevate")}):
         assert (await send(people, route, stranger))[0] == 200, route
     # The stranger's own session, but the victim's code.
@@ -458,6 +467,23 @@ async def test_only_the_challenge_opens_the_second_door(world: World) -> None:
     assert (await send(people, route, with_token("jwt", people.challenge)))[0] == 200
 
 
+async def test_only_the_password_opens_the_door_of_one_who_lost_the_second_factor(world: World) -> None:
+    people = await cast(world)
+    before = await everything(world)
+    path = f"/users/{people.victim.uid}/recover/mfa"
+    kinds = people.as_bearer() | {"access token": people.victim.token}
+    for kind, value in kinds.items():
+        answer = await world.call("POST", path, {"password": value}, headers=people.victim.auth)
+        if kind != "password":
+            assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials"), kind
+    stranger = f"/users/{people.stranger.uid}/recover/mfa"
+    answer = await world.call("POST", stranger, {"password": PASSWORD + "?"}, headers=people.stranger.auth)
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
+    after = await everything(world)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"caller_codes"}
+
+
 async def test_only_a_refresh_token_is_refreshed(world: World) -> None:
     people = await cast(world)
     before = dump(world)
@@ -531,8 +557,12 @@ MATRIX: dict[Route, Row] = {
     ("POST", "/users/{id}/verify/send"): (202, 404, 403, 403, 404, 403),
     ("DELETE", "/users/{id}/sessions"): (204, 404, 204, 401, 404, 403),
     ("DELETE", "/users/{id}/sessions/{sid}"): (204, 404, 204, 401, 404, 403),
+    # The target's authenticator is only pending.
+    ("DELETE", "/users/{id}/mfa"): (403, 404, 409, 401, 404, 403),
+    # The password in the body is the credential.
+    ("POST", "/users/{id}/recover/mfa"): (202, 202, 202, 202, 202, 202),
 }
-CODES = {401: "step_up_required", 403: "forbidden", 404: "not_found"}
+CODES = {401: "step_up_required", 403: "forbidden", 404: "not_found", 409: "mfa_not_enabled"}
 
 
 @dataclass
@@ -602,6 +632,7 @@ async def test_who_may_do_what_to_whom(world: World, route: Route, column: str) 
         ("POST", "/users/{id}/secrets"): {"type": "mfa"},
         ("PUT", "/users/{id}/secrets/{sid}"): {"version": 0, "description": "changed"},
         ("PUT", "/users/{id}/secrets/{sid}/enroll"): {"token": scene.pending.phone.code()},
+        ("POST", "/users/{id}/recover/mfa"): {"password": PASSWORD},
     }
     before = dump(world)
     full = path.replace("{id}", scene.target.uid).replace("{sid}", sid)
@@ -626,7 +657,7 @@ async def test_an_id_that_is_nobodys_or_no_id_is_not_found(world: World) -> None
     bodies: dict[str, Any] = {"PUT": {"version": 0}, "POST": {"type": "mfa"}}
     wrong = (str(uuid4()), "0", "ME", "me%20", alice.uid.upper(), f"{{{alice.uid}}}", alice.uid[:-1], "%00", "%C3%A9")
     before = dump(world)
-    for method, route in sorted(MATRIX):
+    for method, route in sorted(set(MATRIX) - LOST_DOOR):
         body = {"token": "000000"} if route.endswith("/enroll") else bodies.get(method)
         for uid in wrong:
             path = route.replace("{id}", uid).replace("{sid}", str(uuid4()))

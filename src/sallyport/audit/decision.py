@@ -61,7 +61,7 @@ def written(decision: Decision) -> str | None:
 
 
 def together(*details: str | None) -> str | None:
-    """Join what two floors have to say of one login."""
+    """Join what several have to say of one thing: of a login, or of an act and why it was done."""
     return " ".join(detail for detail in details if detail) or None
 
 

@@ -26,6 +26,8 @@ class Event(enum.StrEnum):
     `device` or `api_key`, that was shown in its place, and `detail` names it."""
     LOGIN_CODE = "login.code"
     """A code was judged at the second door, or in place of a password where that is switched on."""
+    LOST_PASSWORD = "lost.password"  # noqa: S105  # as above
+    """A password was judged of one who says that every second factor is lost. A success was given a caller code."""
     LOGIN_ELEVATE = "login.elevate"
     """One who is signed in proved it again."""
     ENROLL_CODE = "enroll.code"
@@ -76,6 +78,13 @@ class Event(enum.StrEnum):
     SECRET_SWITCHED_OFF = "secret.switched_off"  # noqa: S105  # as above
     """Authenticator apps were switched off by too many wrong codes in a row."""
 
+    CALLER_CODE = "desk.caller_code"
+    """The desk typed a wrong code of a caller."""
+    APPROVAL_ASKED = "approval.asked"
+    """A trusted person asked to take a second factor away; `detail` has the uid of the approval, and the reason."""
+    APPROVAL_GIVEN = "approval.given"
+    """A second one confirmed it; `detail` says who had asked, and rows beside it what was done."""
+
     POLICY_MET = "policy.met"
     """The rule about second factors first met a user; `detail` has its part, and the moment until which to enroll."""
 
@@ -111,7 +120,10 @@ class Event(enum.StrEnum):
 
 
 ATTEMPTS: Final = frozenset(
-    {Event.LOGIN_PASSWORD, Event.LOGIN_CODE, Event.LOGIN_ELEVATE, Event.ENROLL_CODE, Event.PASSWORD_CURRENT}
+    {
+        *(Event.LOGIN_PASSWORD, Event.LOGIN_CODE, Event.LOGIN_ELEVATE, Event.LOST_PASSWORD),
+        *(Event.ENROLL_CODE, Event.PASSWORD_CURRENT),
+    }
 )
 """What tells of a try at a factor, which metrics count too."""
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from sallyport.audit.decision import together
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Event, Factor
 from sallyport.authenticators import catalog
@@ -11,12 +12,12 @@ from sallyport.authenticators.api_keys import store as api_keys
 from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.devices import store as devices
 from sallyport.authenticators.password import store as passwords
-from sallyport.authenticators.ports import Sessions
-from sallyport.authenticators.rules import Authenticator, TotpTraits
+from sallyport.authenticators.ports import Desk, Sessions
+from sallyport.authenticators.rules import Authenticator, Plea, TotpTraits
 from sallyport.authenticators.totp import store as totp
 from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import Clock
-from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.outcomes import Pending, Refused, Why
 from sallyport.kernel.policy import Policy
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.throttle import Throttle
@@ -111,6 +112,7 @@ class RemoveAuthenticator:
         throttle: Throttle,
         journal: Journal,
         policy: Policy,
+        desk: Desk,
         clock: Clock,
     ) -> None:
         self._work = work
@@ -118,23 +120,60 @@ class RemoveAuthenticator:
         self._throttle = throttle
         self._journal = journal
         self._policy = policy
+        self._desk = desk
         self._clock = clock
 
-    async def __call__(self, caller: Caller, user: str, uid: str, reason: str | None) -> Refused | None:
+    async def __call__(self, caller: Caller, user: str, uid: str, plea: Plea) -> Pending | Refused | None:
         """Remove it; None when it is done. The reason is for the audit log."""
-        return await self._work(lambda rows: self._record(rows, caller, user, uid, reason))
 
-    def _record(self, rows: Rows, caller: Caller, user: str, uid: str, reason: str | None) -> Refused | None:
-        if refused := self._sessions.refused(rows, caller, user):
-            return refused
+        def unit(rows: Rows) -> Pending | Refused | None:
+            if refused := self._sessions.refused(rows, caller, user):
+                return refused
+            told = catalog.find(rows, user, uid, self._clock.now())
+            if told is None:
+                return Refused(why=Why.NOT_FOUND)
+            is_desk = caller.uid != user and told.traits == TotpTraits(enrolled=True)
+            held_up = self._desk.judge(rows, caller, user, uid, plea) if is_desk else None
+            return held_up or self.one(rows, caller, user, uid, plea.reason)
+
+        return await self._work(unit)
+
+    async def every(self, caller: Caller, user: str, plea: Plea) -> Pending | Refused | None:
+        """Remove all second factors of another user at once; None when it is done."""
+
+        def unit(rows: Rows) -> Pending | Refused | None:
+            rows.alone(*sorted((caller.uid, user)))
+            if refused := self._sessions.refused(rows, caller):
+                return refused
+            if not totp.enrolled(rows, user):
+                return Refused(why=Why.MFA_NOT_ENABLED)
+            return self._desk.judge(rows, caller, user, None, plea) or self.all(rows, caller, user, plea.reason)
+
+        return await self._work(unit)
+
+    def one(self, rows: Rows, caller: Caller, user: str, uid: str, reason: str | None) -> Refused | None:
+        """Remove one in a unit that has judged the caller."""
         told, owner = catalog.find(rows, user, uid, self._clock.now()), users.find(rows, user)
         if told is None or owner is None:
             return Refused(why=Why.NOT_FOUND)
         if refused := self._removed(rows, caller, told, owner):
             return refused
-        detail = f"{uid} {reason}" if reason else uid
-        self._journal.did(rows, caller, Event.SECRET_REMOVED, user=user, factor=FACTORS[told.type], detail=detail)
+        self._tell(rows, caller, told, reason)
         return None
+
+    def all(self, rows: Rows, caller: Caller, user: str, reason: str | None) -> Refused | None:
+        """Remove every second factor of a user in a unit that has judged the caller."""
+        held, owner = totp.of_user(rows, user, self._clock.now()), users.find(rows, user)
+        if owner is None or not owner.mfa:
+            return Refused(why=Why.MFA_NOT_ENABLED)
+        for told in held:
+            self._removed(rows, caller, told, owner)
+            self._tell(rows, caller, told, reason)
+        return None
+
+    def _tell(self, rows: Rows, caller: Caller, told: Authenticator, reason: str | None) -> None:
+        factor, detail = FACTORS[told.type], together(told.uid, reason)
+        self._journal.did(rows, caller, Event.SECRET_REMOVED, user=told.user, factor=factor, detail=detail)
 
     def _removed(self, rows: Rows, caller: Caller, told: Authenticator, owner: User) -> Refused | None:
         user = owner.uid

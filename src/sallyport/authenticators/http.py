@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import UnsetType
-
 from sallyport.authenticators.catalog import KINDS
 from sallyport.authenticators.creation import Create
 from sallyport.authenticators.flow import (
@@ -14,7 +12,7 @@ from sallyport.authenticators.flow import (
     RemoveAuthenticator,
 )
 from sallyport.authenticators.password.flow import ChangePassword, NewPassword
-from sallyport.authenticators.rules import Authenticator
+from sallyport.authenticators.rules import Authenticator, Plea
 from sallyport.authenticators.totp.flow import Enroll
 from sallyport.authenticators.wire import (
     EnrollBody,
@@ -37,6 +35,7 @@ from sallyport.edge.auth_token import auth_token
 from sallyport.edge.counts import Count
 from sallyport.edge.endpoint import Endpoint, Fresh, Nothing, Who
 from sallyport.edge.paging import QUERY, only, page
+from sallyport.edge.pending import PendingBody, done
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.text import UnfitError
@@ -146,10 +145,13 @@ class SecretRoutes:
         found = await self._read.one(ask.target, ask.params["sid"])
         return found if isinstance(found, Refused) else Answer(told(found))
 
-    async def remove(self, ask: Ask[Removal]) -> Answer | Refused:
+    async def remove(self, ask: Ask[Plea]) -> Answer | Refused:
         """Answer `DELETE /users/{id}/secrets/{sid}`."""
-        reason = None if isinstance(ask.body.reason, UnsetType) else ask.body.reason
-        return await self._remove(ask.me, ask.target, ask.params["sid"], reason) or Answer(status=204)
+        return done(await self._remove(ask.me, ask.target, ask.params["sid"], ask.body))
+
+    async def remove_mfa(self, ask: Ask[Plea]) -> Answer | Refused:
+        """Answer `DELETE /users/{id}/mfa`."""
+        return done(await self._remove.every(ask.me, ask.target, ask.body))
 
     def endpoints(self) -> list[Endpoint[Any]]:
         """Declare the routes."""
@@ -247,10 +249,24 @@ class SecretRoutes:
                 body=Removal,
                 parse=parse_removal,
                 handle=self.remove,
-                answers={204: None},
-                refusals=(Why.NOT_FOUND, Why.LAST_AUTHENTICATOR),
+                answers={204: None, 202: PendingBody},
+                refusals=(Why.NOT_FOUND, Why.LAST_AUTHENTICATOR, Why.WRONG_ENROLLMENT_CODE),
                 fresh=Fresh.ALWAYS,
+                reasoned=True,
                 while_unenrolled=True,
+            ),
+            Endpoint(
+                method="DELETE",
+                path="/users/{id}/mfa",
+                summary="Take every second factor of another user away, backup codes and all",
+                who=Who.DESK,
+                body=Removal,
+                parse=parse_removal,
+                handle=self.remove_mfa,
+                answers={204: None, 202: PendingBody},
+                refusals=(Why.MFA_NOT_ENABLED, Why.WRONG_ENROLLMENT_CODE),
+                fresh=Fresh.ALWAYS,
+                reasoned=True,
             ),
         ]
 

@@ -1,12 +1,24 @@
-"""What authenticators ask of sessions, which stand on a higher floor."""
+"""What authenticators ask of sessions and of the desk, which stand on higher floors."""
 
 from typing import Protocol
 
+from sallyport.authenticators.rules import Plea
 from sallyport.kernel.caller import Caller
-from sallyport.kernel.outcomes import Refused, Tokens
+from sallyport.kernel.outcomes import Pending, Refused, Tokens
 from sallyport.store.work import Rows
 
 Proven = tuple[str, ...]
+
+
+class Desk(Protocol):
+    """What stands between a trusted role and somebody else's second factor."""
+
+    def judge(self, rows: Rows, caller: Caller, user: str, secret: str | None, plea: Plea) -> Pending | Refused | None:
+        """Judge in this unit whether the caller may take a secret, or without one every second factor, from a user.
+
+        None lets it be done now; `Pending` says that a second person has to confirm it.
+        """
+        ...
 
 
 class Sessions(Protocol):

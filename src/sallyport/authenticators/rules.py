@@ -2,6 +2,17 @@
 
 from dataclasses import dataclass
 
+from sallyport.kernel.hidden import Hidden
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plea:
+    """What somebody says who removes an authenticator."""
+
+    reason: str | None = None
+    caller_code: Hidden[str] | None = None
+    """Read out to the desk by the user: six digits."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TotpTraits:

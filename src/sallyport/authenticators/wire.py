@@ -1,5 +1,6 @@
 """How authenticators look on the wire, where each is called a secret: the one place of that translation."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -12,14 +13,16 @@ from sallyport.authenticators.codes import DIGITS, Code, parse_code
 from sallyport.authenticators.devices.rules import SHORTEST, is_long_enough
 from sallyport.authenticators.devices.rules import Wish as DeviceWish
 from sallyport.authenticators.password.rules import parse_password
-from sallyport.authenticators.rules import ApiKeyTraits, Authenticator, BackupTraits, TotpTraits
+from sallyport.authenticators.rules import ApiKeyTraits, Authenticator, BackupTraits, Plea, TotpTraits
 from sallyport.authenticators.totp.rules import ALGORITHM, PERIOD
 from sallyport.edge.auth_token import AuthToken
+from sallyport.edge.reason import Reasoned, reason_in
 from sallyport.kernel.clock import rfc3339
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.scopes import Scope
 from sallyport.kernel.text import UnfitError, moment, printable
 
+_CALLER_CODE = re.compile(r"[0-9]{6}")
 Field = Annotated[str, Meta(max_length=4096)]
 
 
@@ -105,10 +108,10 @@ class EnrollBody(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forb
     keep_devices: bool = False
 
 
-class Removal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `DELETE /users/{id}/secrets/{sid}`, which may say why."""
+class Removal(Reasoned, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """The body of a removal, which may say why; the desk may add the code that the user has read out to it."""
 
-    reason: Field | UnsetType = UNSET
+    caller_code: Field | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,11 +213,12 @@ def parse_enrollment(body: EnrollBody) -> Enrollment:
     return Enrollment(code=parse_code(body.token), keep_devices=body.keep_devices)
 
 
-def parse_removal(body: Removal) -> Removal:
-    """Read the body of a `DELETE`. Raises `UnfitError`."""
-    if not isinstance(body.reason, UnsetType):
-        printable("/reason", body.reason)
-    return body
+def parse_removal(body: Removal) -> Plea:
+    """Read the body of a removal. Raises `UnfitError`."""
+    code = None if isinstance(body.caller_code, UnsetType) else body.caller_code.replace(" ", "")
+    if code is not None and not _CALLER_CODE.fullmatch(code):
+        raise UnfitError("/callerCode", "A caller code has six digits.")
+    return Plea(reason=reason_in(body), caller_code=Hidden(code) if code else None)
 
 
 def _description(body: NewSecret | SecretChange) -> str | None:

@@ -28,6 +28,8 @@ class Who(enum.Enum):
     """For reading only: a trusted role acts on nobody who holds one too, but sees what they did."""
     OWNER = "the user; hidden from others, forbidden to trusted roles"
     OWNER_OR_DESK = "the user or a trusted role; hidden from others"
+    DESK = "a trusted role about others; hidden from others, forbidden to the user"
+    """About one who holds a trusted role too only where a second person has to confirm it."""
     OWNER_OR_DESK_OPEN = "the user or a trusted role; forbidden to others"
 
 
@@ -62,6 +64,8 @@ class Endpoint(Generic[B]):
     refusals: tuple[Why, ...] = ()
     """What the flow behind it may refuse; what gate and body refuse is added by itself."""
     fresh: Fresh = Fresh.NO
+    reasoned: bool = False
+    """A trusted role that acts on another here gives a reason, where the operator wants one."""
     while_unenrolled: bool = False
     """Open to one who must enroll a second factor and has not."""
     scope: Scope | None = None

@@ -12,7 +12,7 @@ from sallyport.kernel.clock import SECOND, Clock
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.opaque import API_KEY
 from sallyport.kernel.outcomes import Refused, Why
-from sallyport.kernel.policy import Demand, Policy
+from sallyport.kernel.policy import Demand, DeskRules, Policy
 from sallyport.kernel.scopes import Scope, opens
 
 FRESH_SECONDS: Final = 600
@@ -129,6 +129,7 @@ class Gate:
         clock: Clock,
         report: Callable[[], None],
         registration_open: bool,
+        desk: DeskRules,
     ) -> None:
         self._tokens = tokens
         self._roles = roles
@@ -138,6 +139,7 @@ class Gate:
         self._clock = clock
         self._report = report
         self._registration_open = registration_open
+        self._desk = desk
 
     async def caller(self, credential: Credential | None, client: Client) -> Caller | Refused:
         """Judge a credential. Only access tokens and API keys open this gate."""
@@ -234,7 +236,7 @@ class Gate:
             return Refused(why=Why.NOT_FOUND)
         if caller.scopes is not None and not opens(caller.scopes, scope, own=own):
             return Refused(why=Why.FORBIDDEN, detail="The scopes of this API key do not open this route.")
-        if who is Who.TRUSTED and not caller.reads_all:
+        if (who is Who.TRUSTED and not caller.reads_all) or (who is Who.DESK and own):
             return Refused(why=Why.FORBIDDEN)
         if who is Who.RULER and (refused := await self._reach_role(caller, role)):
             return refused
@@ -261,16 +263,23 @@ class Gate:
         if who in {Who.SIGNED_IN, Who.OWNER_OR_TRUSTED}:
             return None
         # Nobody acts on an equal: that takes a second person, or the CLI on the host.
-        if who is Who.OWNER or not caller.trusted or self._policy.trusts(roles):
+        seconded = who is Who.DESK and self._desk.two_persons
+        if who is Who.OWNER or not caller.trusted or (self._policy.trusts(roles) and not seconded):
             return Refused(why=Why.FORBIDDEN)
         return None
+
+    def demand_reason(self, caller: Caller | None, target: str, reason: str | None) -> Refused | None:
+        """Judge whether a trusted role that acts on another has said why, where the operator wants that."""
+        if reason or not self._desk.reason_required or caller is None or target == caller.uid:
+            return None
+        return Refused(why=Why.INVALID_REQUEST, pointer="/reason", detail="Say why, as 'reason': the user is told.")
 
 
 def _is_hidden(who: Who, caller: Caller) -> bool:
     """Tell whether a route about somebody else is not there for a caller."""
     if who is Who.OWNER_OR_TRUSTED:
         return not caller.reads_all
-    return who in {Who.OWNER, Who.OWNER_OR_DESK} and not caller.trusted
+    return who in {Who.OWNER, Who.OWNER_OR_DESK, Who.DESK} and not caller.trusted
 
 
 def demand_fresh(wanted: Fresh, caller: Caller | None, target: str) -> Refused | None:

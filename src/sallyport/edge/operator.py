@@ -89,7 +89,7 @@ def _reach(endpoint: Endpoint[Any]) -> Refused | None:
     match endpoint.who:
         case Who.SIGNED_IN | Who.VISITOR | Who.TRUSTED | Who.RULER:
             return None
-        case Who.OWNER_OR_TRUSTED | Who.OWNER_OR_DESK | Who.OWNER_OR_DESK_OPEN:
+        case Who.OWNER_OR_TRUSTED | Who.OWNER_OR_DESK | Who.OWNER_OR_DESK_OPEN | Who.DESK:
             return None
         case Who.OWNER:  # ASVS 6.4.6: nobody chooses a password for somebody else, or holds their authenticator
             return Refused(why=Why.FORBIDDEN, detail="Only the user does that: say --url, and log in as the user.")

@@ -12,6 +12,7 @@ from sallyport.edge.body import MAX_BYTES, Body
 from sallyport.edge.client import Networks, client_cookie, client_ip, client_token, is_local, user_agent
 from sallyport.edge.endpoint import Endpoint, Nothing, Who
 from sallyport.edge.gate import Gate, demand_fresh
+from sallyport.edge.reason import reason_in
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.text import UnfitError
@@ -64,7 +65,7 @@ class Resource:
             return read
         try:
             command = endpoint.parse(read) if endpoint.parse else read
-            if refused := demand_fresh(endpoint.fresh, caller, target):
+            if refused := self._unfit(endpoint, caller, target, reason_in(read)):
                 return refused
             ask = Ask(
                 caller=caller,
@@ -83,6 +84,11 @@ class Resource:
     def show(self, refused: Refused | Allowed, scope: Scope) -> Answer | Refused | Allowed:  # noqa: ARG002  # as for a page
         """Return a refusal as it is: a problem document will be made of it."""
         return refused
+
+    def _unfit(self, endpoint: Endpoint[Any], caller: Caller | None, target: str, reason: str | None) -> Refused | None:
+        if endpoint.reasoned and (refused := self._gate.demand_reason(caller, target, reason)):
+            return refused
+        return demand_fresh(endpoint.fresh, caller, target)
 
     async def _caller(
         self, who: Who, credential: Credential | None, client: Client, scope: Scope

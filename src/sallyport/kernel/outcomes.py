@@ -91,6 +91,13 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
     """The end of the grace, while the user has one to do without a second factor; in microseconds."""
 
 
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for is not done yet: a second person has to confirm it."""
+
+    uid: str
+    expires_at: int
+
+
 Tokens = Callable[[], Granted]
 """Tokens of a session that a unit of work has opened or renewed: minted when called, after the commit."""
 

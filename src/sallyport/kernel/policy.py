@@ -18,6 +18,17 @@ class Demand(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeskRules:
+    """What a trusted role needs to act on another user."""
+
+    reason_required: bool = False
+    two_persons: bool = False
+    """A second trusted person confirms what takes a second factor away."""
+    caller_code_required: bool = False
+    """The user on the telephone reads out a code that only one who knows the password gets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Decisions by role, asked wherever a role matters."""
 

@@ -10,6 +10,7 @@ from sallyport.edge.answers import Answer, Ask
 from sallyport.edge.auth_token import AuthToken, auth_token
 from sallyport.edge.endpoint import Endpoint, Fresh, Nothing, Who
 from sallyport.edge.paging import QUERY, page
+from sallyport.edge.reason import Reasoned, parse_reasoned, reason_in
 from sallyport.kernel.clock import rfc3339
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.outcomes import Refused, Why
@@ -143,13 +144,15 @@ class SessionRoutes:
         link = wanted.link(ask.path, found[-1].uid, len(found), kept) if found else ()
         return Answer([_session(session, ask.me.session) for session in found], headers=link)
 
-    async def end(self, ask: Ask[Nothing]) -> Answer | Refused:
+    async def end(self, ask: Ask[Reasoned]) -> Answer | Refused:
         """Answer `DELETE /users/{id}/sessions/{sid}`."""
-        return await self._manage.end(ask.me, ask.target, ask.params["sid"]) or Answer(status=204)
+        reason = None if ask.own else reason_in(ask.body)
+        return await self._manage.end(ask.me, ask.target, ask.params["sid"], reason) or Answer(status=204)
 
-    async def end_others(self, ask: Ask[Nothing]) -> Answer | Refused:
+    async def end_others(self, ask: Ask[Reasoned]) -> Answer | Refused:
         """Answer `DELETE /users/{id}/sessions`."""
-        return await self._manage.end_others(ask.me, ask.target) or Answer(status=204)
+        reason = None if ask.own else reason_in(ask.body)
+        return await self._manage.end_others(ask.me, ask.target, reason) or Answer(status=204)
 
     async def jwks(self, ask: Ask[Nothing]) -> Answer | Refused:  # noqa: ARG002  # every handler is given the request
         """Answer `GET /.well-known/jwks.json`."""
@@ -209,7 +212,9 @@ class SessionRoutes:
                 answers={204: None},
                 fresh=Fresh.FOR_OTHERS,
                 who=Who.OWNER_OR_DESK,
-                body=Nothing,
+                body=Reasoned,
+                parse=parse_reasoned,
+                reasoned=True,
                 while_unenrolled=True,
             ),
             Endpoint(
@@ -221,7 +226,9 @@ class SessionRoutes:
                 refusals=(Why.NOT_FOUND,),
                 fresh=Fresh.FOR_OTHERS,
                 who=Who.OWNER_OR_DESK,
-                body=Nothing,
+                body=Reasoned,
+                parse=parse_reasoned,
+                reasoned=True,
                 while_unenrolled=True,
             ),
             Endpoint(

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sallyport.kernel.clock import DAY, HOUR
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.mailroute import MailRoute, MailServer
-from sallyport.kernel.policy import Policy
+from sallyport.kernel.policy import DeskRules, Policy
 from sallyport.pages.brand import Brand, read_brand
 from sallyport.settings import parsers
 
@@ -103,6 +103,21 @@ class Settings:
         parsers.duration_or_none,
         "how long who must have one may do without, from the moment that the rule first meets them: `14d`",
     )
+    desk_reason: str = _setting(
+        "optional",
+        parsers.one_of("optional", "required"),
+        "whether a trusted role that acts on another user has to say why",
+    )
+    desk_approval: str = _setting(
+        "one",
+        parsers.one_of("one", "two"),
+        "`two`: a second trusted person confirms before the desk takes a second factor away",
+    )
+    desk_caller_code: str = _setting(
+        "optional",
+        parsers.one_of("optional", "required"),
+        "whether the desk needs the code that a user who lost their device reads out, to take a second factor away",
+    )
     backup_code_login: bool = _setting(
         "false", parsers.switch, "a backup code stands for password and code, as it once did"
     )
@@ -139,6 +154,15 @@ class Settings:
     def policy(self) -> Policy:
         """The decisions by role."""
         return policy_of(self.require_mfa, self.trusted_roles, self.mfa_grace)
+
+    @property
+    def desk(self) -> DeskRules:
+        """What a trusted role needs to act on others."""
+        return DeskRules(
+            reason_required=self.desk_reason == "required",
+            two_persons=self.desk_approval == "two",
+            caller_code_required=self.desk_caller_code == "required",
+        )
 
 
 def policy_of(require_mfa: str, trusted_roles: Iterable[str], grace: int) -> Policy:

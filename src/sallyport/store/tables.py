@@ -17,14 +17,14 @@ from sqlalchemy import (
     text,
 )
 
-from sallyport.store import mail_tables, role_tables, secret_tables
+from sallyport.store import desk_tables, mail_tables, role_tables, secret_tables
 from sallyport.store.columns import metadata
 from sallyport.store.columns import moment as _moment
 from sallyport.store.columns import owner as _owner
 from sallyport.store.columns import resource as _resource
 from sallyport.store.columns import uid as _uid
 
-__all__ = ["mail_tables", "metadata", "role_tables", "secret_tables"]
+__all__ = ["desk_tables", "mail_tables", "metadata", "role_tables", "secret_tables"]
 
 installation = Table(
     "installation",

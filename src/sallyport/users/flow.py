@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from msgspec.structs import replace
 
+from sallyport.audit.decision import together
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Event
 from sallyport.kernel.caller import Caller
@@ -55,6 +56,8 @@ class Change:
     """Fields of `User` that may change, parsed."""
     forbidden: Callable[[User], str | None]
     """Names the first known field that the body would change and the caller may not."""
+    reason: str | None = None
+    """Why a trusted role changes another user."""
 
 
 class ChangeUser:
@@ -85,17 +88,18 @@ class ChangeUser:
             return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{field}")
         if not store.change(rows, old, new):
             return Refused(why=Why.NAME_TAKEN)
-        self._tell(rows, caller, old, new)
+        self._tell(rows, caller, old, new, change.reason)
         if new.disabled:
             self._sessions.end_all(rows, uid, caller)
         return store.find(rows, uid) or Refused(why=Why.NOT_FOUND)
 
-    def _tell(self, rows: Rows, caller: Caller, old: User, new: User) -> None:
+    def _tell(self, rows: Rows, caller: Caller, old: User, new: User, reason: str | None) -> None:
         if changed := changed_fields(old, new):
-            self._journal.did(rows, caller, Event.USER_CHANGED, user=old.uid, detail=" ".join(changed))
+            detail = together(" ".join(changed), reason)
+            self._journal.did(rows, caller, Event.USER_CHANGED, user=old.uid, detail=detail)
         if new.disabled != old.disabled:
             event = Event.USER_DISABLED if new.disabled else Event.USER_ENABLED
-            self._journal.did(rows, caller, event, user=old.uid)
+            self._journal.did(rows, caller, event, user=old.uid, detail=reason)
 
 
 class DeleteUser:
@@ -108,11 +112,11 @@ class DeleteUser:
         self._throttle = throttle
         self._journal = journal
 
-    async def __call__(self, caller: Caller, uid: str) -> Refused | None:
-        """Erase the user and all that is theirs; None when it is done."""
-        return await self._work(lambda rows: self._record(rows, caller, uid))
+    async def __call__(self, caller: Caller, uid: str, reason: str | None = None) -> Refused | None:
+        """Erase the user and all that is theirs; None when it is done. The reason is for the audit log."""
+        return await self._work(lambda rows: self._record(rows, caller, uid, reason))
 
-    def _record(self, rows: Rows, caller: Caller, uid: str) -> Refused | None:
+    def _record(self, rows: Rows, caller: Caller, uid: str, reason: str | None) -> Refused | None:
         if refused := self._sessions.refused(rows, caller, uid):
             return refused
         if refused := self._roles.leave(rows, caller, uid):
@@ -120,7 +124,7 @@ class DeleteUser:
         self._throttle.forget_user(rows, uid)
         if not store.delete(rows, uid):
             return Refused(why=Why.NOT_FOUND)
-        self._journal.did(rows, caller, Event.USER_DELETED, user=uid)
+        self._journal.did(rows, caller, Event.USER_DELETED, user=uid, detail=reason)
         self._journal.forget(rows, uid)
         return None
 

@@ -12,6 +12,7 @@ from sallyport.edge.auth_token import MfaState
 from sallyport.edge.counts import Count
 from sallyport.edge.endpoint import Endpoint, Fresh, Nothing, Who
 from sallyport.edge.paging import QUERY, only, page
+from sallyport.edge.reason import Reasoned, parse_reasoned, reason_in
 from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import rfc3339
 from sallyport.kernel.outcomes import Refused, Why
@@ -69,6 +70,8 @@ class UserChange(UserFields, frozen=True, rename="camel", kw_only=True, forbid_u
     """The body of `PUT /users/{id}`. What it leaves out stays."""
 
     version: int
+    reason: Field | UnsetType = UNSET
+    """Why a trusted role changes another user."""
 
 
 W = TypeVar("W", bound=UserFields)
@@ -125,6 +128,7 @@ class Wanted(Generic[W]):
 
 def wanted(body: W) -> Wanted[W]:
     """Parse the fields that a user may set. Raises `UnfitError`."""
+    reason_in(body)
     fields: dict[str, Any] = {}
     if not isinstance(body.name, UnsetType):
         name = parse_name(body.name)
@@ -204,13 +208,15 @@ class Users:
         may = frozenset({"disabled"}) if ask.me.trusted and not ask.own else frozenset[str]()
         if "disabled" in may and not isinstance(body.disabled, UnsetType):
             fields["disabled"] = body.disabled
-        change = Change(version=body.version, fields=fields, forbidden=forbidden(body, may))
+        reason = None if ask.own else reason_in(body)
+        change = Change(version=body.version, fields=fields, forbidden=forbidden(body, may), reason=reason)
         outcome = await self._change(ask.me, ask.target, change)
         return outcome if isinstance(outcome, Refused) else Answer(view(outcome, own=ask.own))
 
-    async def delete(self, ask: Ask[Nothing]) -> Answer | Refused:
+    async def delete(self, ask: Ask[Reasoned]) -> Answer | Refused:
         """Answer `DELETE /users/{id}`."""
-        return await self._delete(ask.me, ask.target) or Answer(status=204)
+        reason = None if ask.own else reason_in(ask.body)
+        return await self._delete(ask.me, ask.target, reason) or Answer(status=204)
 
     def endpoints(self) -> list[Endpoint[Any]]:
         """Declare the routes."""
@@ -262,6 +268,7 @@ class Users:
                 answers={200: UserBody},
                 refusals=(Why.STEP_UP_REQUIRED, Why.FIELD_FORBIDDEN, Why.VERSION_CONFLICT, Why.NAME_TAKEN),
                 fresh=Fresh.FOR_OTHERS,
+                reasoned=True,
                 while_unenrolled=True,
             ),
             Endpoint(
@@ -269,11 +276,13 @@ class Users:
                 path="/users/{id}",
                 summary="Erase a user and all that is theirs",
                 who=Who.OWNER_OR_DESK_OPEN,
-                body=Nothing,
+                body=Reasoned,
+                parse=parse_reasoned,
                 handle=self.delete,
                 answers={204: None},
                 refusals=(Why.LAST_TRUSTED,),
                 fresh=Fresh.ALWAYS,
+                reasoned=True,
                 while_unenrolled=True,
             ),
         ]

@@ -142,6 +142,7 @@ class Flows:
             throttle=service.throttle,
             journal=service.journal,
             policy=service.settings.policy,
+            desk=service.desk.judge,
             clock=service.clock,
         )
 

@@ -24,6 +24,7 @@ from sallyport.authenticators.password.flow import PasswordPolicy
 from sallyport.authenticators.password.hashing import Cost, Hashing
 from sallyport.authenticators.totp.flow import SwitchOff
 from sallyport.backups import store as backups_store
+from sallyport.desk.http import DeskRoutes
 from sallyport.edge.endpoint import Endpoint
 from sallyport.edge.front import FindPage, Found
 from sallyport.edge.gate import Gate
@@ -42,17 +43,16 @@ from sallyport.keys.plans import ring_plans
 from sallyport.keys.start import open_keys
 from sallyport.login import store as login_store
 from sallyport.login.flow.first_start import FirstAdmin
-from sallyport.login.flow.sweep import SweepChallenges
 from sallyport.notices.carriers import carrier
 from sallyport.notices.composer import Composer
-from sallyport.notices.flow.carry import Postman, SweepOutbox
+from sallyport.notices.flow.carry import Postman
 from sallyport.notices.flow.outbox import Outbox
 from sallyport.notices.flow.tell import TellUsers
-from sallyport.notices.flow.tokens import MailedTokens, SweepTokens
+from sallyport.notices.flow.tokens import MailedTokens
 from sallyport.notices.rules import TRY_SECONDS
+from sallyport.rescue.http import RescueRoutes
 from sallyport.roles.flow.read import RoleRulers
 from sallyport.sessions.flow.keeper import Lifetimes, SessionKeeper
-from sallyport.sessions.flow.manage import SweepSessions
 from sallyport.sessions.flow.standing import SessionReader
 from sallyport.sessions.mint import Mint
 from sallyport.sessions.rules import Limits
@@ -61,12 +61,13 @@ from sallyport.settings import Settings
 from sallyport.store import schema
 from sallyport.store.database import Database, database_at, scalar
 from sallyport.store.readiness import Readiness
-from sallyport.throttle.flow.known_clients import KnownClients, SweepThrottles
+from sallyport.throttle.flow.known_clients import KnownClients
 from sallyport.throttle.flow.throttle import Throttle
-from sallyport.users.flow import SweepCounts
 from sallyport.wiring import routes
+from sallyport.wiring.desk import DeskFlows
 from sallyport.wiring.first import first_start
 from sallyport.wiring.flows import Flows
+from sallyport.wiring.sweeps import sweeps
 
 _LAST_ROWS: Final = 20
 """Audit rows in which every node of a few is likely to have one."""
@@ -121,8 +122,8 @@ class Service:
         self.api_keys = ReadApiKey(work=self.work, vault=self.vault, clock=machine.clock)
         self.gate = self._gate()
         self.passwords = PasswordPolicy(shortest=settings.password_min_length, common=_common_passwords())
-        self.flows = Flows(self)
-        self.sweeps = self._sweeps()
+        self.desk, self.flows = DeskFlows(self), Flows(self)
+        self.sweeps = sweeps(self)
 
     def endpoints(self) -> list[Endpoint[Any]]:
         """Return every route of the service."""
@@ -137,6 +138,8 @@ class Service:
             *routes.roles(self).endpoints(),
             *metrics.endpoints(),
             *AuditRoutes(self.flows.read_audit).endpoints(),
+            *RescueRoutes(self.desk.lost_device).endpoints(),
+            *DeskRoutes(self.desk.approve).endpoints(),
             *LoginsRoutes(self.flows.read_audit).endpoints(),
         ]
         operation = OperationRoutes(
@@ -198,16 +201,6 @@ class Service:
         checkpoint = CheckpointFile(self.settings.keys_dir, self.audit_keys)
         return SealAudit(work=self.work, keys=self.audit_keys, checkpoint=checkpoint, clock=self.clock)
 
-    def _sweeps(self) -> tuple[Any, ...]:
-        return (
-            SweepSessions(self.work, self.clock, self.settings.session_idle),
-            SweepChallenges(self.work, self.clock),
-            SweepThrottles(self.work, self.clock),
-            SweepCounts(self.work),
-            SweepOutbox(self.work, self.clock),
-            SweepTokens(self.work, self.clock),
-        )
-
     def _postman(self) -> Postman:
         settings = self.settings
         return Postman(
@@ -242,6 +235,7 @@ class Service:
             clock=self.clock,
             report=self.meters.reported.count,
             registration_open=self.settings.registration == "open",
+            desk=self.settings.desk,
         )
 
     def _keeper(self) -> SessionKeeper:

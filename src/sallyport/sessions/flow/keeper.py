@@ -150,9 +150,9 @@ class SessionKeeper:
         """End every session and every open challenge of a user, because of what the caller did."""
         self._end(rows, uid, caller, keep="")
 
-    def end_others(self, rows: Rows, uid: str, caller: Caller) -> None:
+    def end_others(self, rows: Rows, uid: str, caller: Caller, reason: str | None = None) -> None:
         """End every session of a user but the caller's own, and every open challenge."""
-        self._end(rows, uid, caller, keep=caller.session)
+        self._end(rows, uid, caller, keep=caller.session, reason=reason)
 
     def end_every(self, rows: Rows, uid: str, client: Client) -> None:
         """End every session and every open challenge of a user who showed a mailed token, and no session."""
@@ -160,10 +160,11 @@ class SessionKeeper:
         if ended := store.end_others(rows, uid, ""):
             self._journal.note(rows, Entry(event=Event.SESSIONS_ENDED, user=uid, detail=str(ended)), client)
 
-    def _end(self, rows: Rows, uid: str, caller: Caller, *, keep: str) -> None:
+    def _end(self, rows: Rows, uid: str, caller: Caller, *, keep: str, reason: str | None = None) -> None:
         self.end_challenges(rows, uid)
         if ended := store.end_others(rows, uid, keep):
-            self._journal.did(rows, caller, Event.SESSIONS_ENDED, user=uid, detail=str(ended))
+            detail = together(str(ended), reason)
+            self._journal.did(rows, caller, Event.SESSIONS_ENDED, user=uid, detail=detail)
 
     def end_opened_by(self, rows: Rows, uid: str, secret: str, caller: Caller) -> None:
         """End the sessions that a device or an API key of a user has opened, because the caller has removed it."""

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from sallyport.audit.decision import together
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Event
 from sallyport.kernel.caller import Caller
@@ -34,7 +35,7 @@ class ManageSessions:
 
         return await self._work.read(unit)
 
-    async def end(self, caller: Caller, uid: str, session: str) -> Refused | None:
+    async def end(self, caller: Caller, uid: str, session: str, reason: str | None = None) -> Refused | None:
         """End one session of a user; None when it is done."""
 
         def unit(rows: Rows) -> Refused | None:
@@ -42,18 +43,18 @@ class ManageSessions:
                 return refused
             if not store.end(rows, session, uid):
                 return Refused(why=Why.NOT_FOUND)
-            self._journal.did(rows, caller, Event.SESSION_ENDED, user=uid, detail=session)
+            self._journal.did(rows, caller, Event.SESSION_ENDED, user=uid, detail=together(session, reason))
             return None
 
         return await self._work(unit)
 
-    async def end_others(self, caller: Caller, uid: str) -> Refused | None:
+    async def end_others(self, caller: Caller, uid: str, reason: str | None = None) -> Refused | None:
         """End all sessions of a user but the caller's own; None when it is done."""
 
         def unit(rows: Rows) -> Refused | None:
             if refused := self._keeper.refused(rows, caller, uid):
                 return refused
-            self._keeper.end_others(rows, uid, caller)
+            self._keeper.end_others(rows, uid, caller, reason)
             return None
 
         return await self._work(unit)

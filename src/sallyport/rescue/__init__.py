@@ -1,0 +1,1 @@
+"""The way back for one who lost every second factor."""

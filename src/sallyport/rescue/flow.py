@@ -1,0 +1,97 @@
+"""One who lost their device proves the password, and gets what the help desk asks for on the telephone."""
+
+from dataclasses import dataclass
+
+from sallyport.audit.decision import CHANGED, by_client
+from sallyport.audit.flow.journal import Journal
+from sallyport.audit.rules import Entry, Event, Factor
+from sallyport.authenticators.password import store as passwords
+from sallyport.authenticators.password.hashing import Hashing
+from sallyport.desk.flow import CallerCodes
+from sallyport.kernel.caller import Client
+from sallyport.kernel.clock import Clock
+from sallyport.kernel.hashpool import Seat
+from sallyport.kernel.hidden import Hidden
+from sallyport.kernel.outcomes import Refused
+from sallyport.login import store as login
+from sallyport.login.flow.begin import WRONG
+from sallyport.login.rules import By, Identifier
+from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.known_clients import KnownClients
+from sallyport.throttle.flow.throttle import Throttle, Try
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """Who may be the one that lost something; the try is counted."""
+
+    candidate: login.Candidate | None
+    tried: Try
+
+
+class LostDevice:
+    """Judges a password as a login does, and gives out a caller code: the same with a second factor and without."""
+
+    def __init__(
+        self,
+        *,
+        work: Work,
+        hashing: Hashing,
+        throttle: Throttle,
+        clients: KnownClients,
+        codes: CallerCodes,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self._work = work
+        self._hashing = hashing
+        self._throttle = throttle
+        self._clients = clients
+        self._codes = codes
+        self._journal = journal
+        self._clock = clock
+
+    async def __call__(self, user: str, password: Hidden[str], client: Client) -> Hidden[str] | Refused:
+        """Return six digits to be read out to the desk, or the one refusal of a login."""
+        with self._hashing.seat(reserve=self._clients.is_genuine(client.token)) as seat:
+            seen = await self._work(lambda rows: self._gather(rows, user, client, seat))
+            if isinstance(seen, Refused):
+                return seen
+            held = seen.candidate.usable if seen.candidate else None
+            async with self._throttle.judging(self._work, seen.tried):
+                checked = await self._hashing.check(seat, password, held)
+        right = checked.right and seen.candidate is not None and held is not None
+        rehashed = checked.rehashed if right else None
+        return await self._work(lambda rows: self._record(rows, seen, rehashed, client, right=right))
+
+    def _gather(self, rows: Rows, user: str, client: Client, seat: Seat) -> _Seen | Refused:
+        identifier = Identifier(By.UID, user)
+        candidate = login.candidate(rows, identifier)
+        claimed = f"{identifier.by.value}:{identifier.key}"
+        tried = self._throttle.password(rows, claimed, candidate.user if candidate else None, client)
+        if isinstance(tried, Refused):
+            return self._journal.refused(rows, _attempt(candidate), client, tried)
+        seat.demand(known=tried.known)
+        return _Seen(candidate=candidate, tried=tried)
+
+    def _record(
+        self, rows: Rows, seen: _Seen, rehashed: bytes | None, client: Client, *, right: bool
+    ) -> Hidden[str] | Refused:
+        candidate, told = seen.candidate, by_client(known=seen.tried.known)
+        if not right or candidate is None or candidate.password is None:
+            return self._journal.refused(rows, _attempt(candidate, told), client, WRONG)
+        rows.alone(*seen.tried.keys)
+        succeed = self._throttle.succeeding(rows, seen.tried)
+        uid, generation = candidate.password.uid, candidate.generation
+        still = passwords.Seen(user=candidate.user, uid=uid, generation=generation, mfa=candidate.mfa)
+        if not passwords.use(rows, still, rehashed, self._clock.now()):
+            changed = by_client(known=seen.tried.known, why=CHANGED)
+            return self._journal.refused(rows, _attempt(candidate, changed), client, WRONG)
+        succeed()
+        self._journal.note(rows, _attempt(candidate, told), client)
+        return self._codes.make(rows, candidate.user)
+
+
+def _attempt(candidate: login.Candidate | None, detail: str | None = None) -> Entry:
+    user = candidate.user if candidate else None
+    return Entry(event=Event.LOST_PASSWORD, factor=Factor.PASSWORD, user=user, detail=detail)

@@ -1,0 +1,63 @@
+"""The use cases of the help desk, and of one who lost every second factor."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sallyport.desk.flow import Approve, CallerCodes, DeskJudge
+from sallyport.rescue.flow import LostDevice
+
+if TYPE_CHECKING:
+    from sallyport.wiring.service import Service
+
+
+class DeskFlows:
+    """Makes each of them once, when it is first wanted."""
+
+    def __init__(self, service: "Service") -> None:
+        self._service = service
+
+    @cached_property
+    def caller_codes(self) -> CallerCodes:
+        """Makes and judges the codes of callers."""
+        service = self._service
+        return CallerCodes(vault=service.vault, clock=service.clock, randomness=service.randomness)
+
+    @cached_property
+    def lost_device(self) -> LostDevice:
+        """Gives a caller code to one who proves the password."""
+        service = self._service
+        return LostDevice(
+            work=service.work,
+            hashing=service.hashing,
+            throttle=service.throttle,
+            clients=service.clients,
+            codes=self.caller_codes,
+            journal=service.journal,
+            clock=service.clock,
+        )
+
+    @cached_property
+    def approve(self) -> Approve:
+        """Lets a second person confirm."""
+        service = self._service
+        return Approve(
+            work=service.work,
+            sessions=service.keeper,
+            remove=service.flows.remove,
+            policy=service.settings.policy,
+            journal=service.journal,
+            clock=service.clock,
+        )
+
+    @cached_property
+    def judge(self) -> DeskJudge:
+        """Judges what takes a second factor from somebody else."""
+        service = self._service
+        return DeskJudge(
+            rules=service.settings.desk,
+            policy=service.settings.policy,
+            codes=self.caller_codes,
+            journal=service.journal,
+            clock=service.clock,
+            ids=service.ids,
+        )
