@@ -8,6 +8,7 @@ import typer
 from sallyport import __version__
 from sallyport.cli.accounts import audit as audit_list
 from sallyport.cli.accounts.api_keys import api_keys
+from sallyport.cli.accounts.roles import roles
 from sallyport.cli.accounts.sessions import sessions
 from sallyport.cli.accounts.users import users
 from sallyport.cli.keys import keys
@@ -21,6 +22,7 @@ app = typer.Typer(
 
 
 app.add_typer(users)
+app.add_typer(roles)
 app.add_typer(sessions)
 app.add_typer(api_keys)
 app.add_typer(keys, name="keys")

@@ -80,7 +80,7 @@ def command(group: typer.Typer, name: str) -> Callable[[Run], Run]:
     return declare
 
 
-User = Annotated[str, typer.Argument(metavar="USER", help="Uid, or `me` with --url.", show_default=False)]
+User = Annotated[str, typer.Argument(metavar="USER", help="Name or uid; `me` with --url.", show_default=False)]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask. Needed where nobody is there to ask.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 After = Annotated[str, typer.Option(metavar="UID", help="Go on behind this one.", show_default=False)]

@@ -1,7 +1,6 @@
 """`sallyport users`: the accounts."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import quote
 
 import typer
 
@@ -156,8 +155,15 @@ def delete(desk: "Desk", user: User, *, yes: Yes = False) -> None:
 
 
 def found(desk: "Desk", user: str) -> Any:  # noqa: ANN401  # JSON of any shape
-    """Return a user as the API shows them."""
-    return desk.get(f"/users/{quote(user, safe='')}")
+    """Return a user, by uid or by name in any case, as the API shows them."""
+    from sallyport.kernel.ids import is_uid
+
+    if user == "me" or is_uid(user):
+        return desk.get(f"/users/{user}")
+    named = desk.get("/users", name=user)
+    if not named:
+        raise desk.missing(f"There is no user {user}.")
+    return desk.get(f"/users/{named[0]['uid']}")
 
 
 def _switched(desk: "Desk", user: str, *, disabled: bool) -> Any:  # noqa: ANN401  # JSON of any shape
