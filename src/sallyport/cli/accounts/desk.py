@@ -67,9 +67,9 @@ class Desk:
         """Change something."""
         return self.backend.ask("PUT", path, {}, body)
 
-    def delete(self, path: str, body: Json = None) -> None:
-        """Take something away."""
-        self.backend.ask("DELETE", path, {}, body or {})
+    def delete(self, path: str, body: Json = None) -> Json:
+        """Take something away; returns what waits for a second person, where it needs one."""
+        return self.backend.ask("DELETE", path, {}, body or {})
 
     def listed(self, path: str, limit: int, after: str = "", **query: str) -> list[Json]:
         """Return so many of a list, fetched page by page."""

@@ -115,8 +115,11 @@ def reset_mfa(
     desk.person.confirm(f"Take the second factor of {user} away?", yes=yes)
     uid = found(desk, user)["uid"]
     apps = [one["uid"] for one in desk.get(f"/users/{uid}/secrets", limit=_ALL) if one["type"] == "mfa"]
-    for app in apps:
-        desk.delete(f"/users/{uid}/secrets/{app}", {"reason": reason} if reason else None)
+    said = [desk.delete(f"/users/{uid}/secrets/{app}", {"reason": reason} if reason else None) for app in apps]
+    if waiting := [one for one in said if one]:
+        until = ", ".join(f"POST /approvals/{one['uid']} until {one['expires']}" for one in waiting)
+        desk.done(f"waits for a second person: {until}", {"uid": uid, "waiting": waiting})
+        return
     desk.done(f"{user} has no second factor any more ({len(apps)} taken away)", {"uid": uid, "removed": apps})
 
 
