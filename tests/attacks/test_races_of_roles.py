@@ -118,6 +118,7 @@ async def test_a_role_that_is_deleted_while_somebody_is_let_in_leaves_nobody_beh
         assert refusals(answers) <= {(404, "not_found"), (409, "version_conflict")}
         await admin.call("DELETE", path)
         await is_in_step(world)
+        await people[1].login()
         assert (await people[1].call("GET", "/users/me")).json()["roles"] == []
 
 

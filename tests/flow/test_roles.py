@@ -35,14 +35,16 @@ async def test_a_role_that_was_deleted_meanwhile_is_not_found(stage: Stage, befo
 async def test_an_owner_who_was_sent_away_meanwhile_rules_nothing(stage: Stage, before: int) -> None:
     for method, code in (("PUT", "forbidden"), ("DELETE", "forbidden")):
         owner = await stage.world.register(f"owner{method}{before}".lower())
-        admin, role = await role_of(stage, name=f"s{method}{before}", owners=[owner.uid])
+        # Another owner, and no trusted role: that would end the session as well.
+        other = await stage.world.register(f"other{method}{before}".lower())
+        _, role = await role_of(stage, name=f"s{method}{before}", owners=[owner.uid, other.uid])
         path = f"/roles/{role['uid']}"
-        away = {"version": 0, "owners": []}
+        away = {"version": 0, "owners": [other.uid]}
         # Whoever guesses the version that the role will have is no owner all the same.
         body = {"version": int(before == GATHER), "members": [owner.uid]} if method == "PUT" else None
         late = await stage.in_vain(
             owner.call(method, path, body),
-            partial(admin.call, "PUT", path, away),
+            partial(other.call, "PUT", path, away),
             before=before,
         )
         if before == RECORD:

@@ -152,13 +152,12 @@ def present(rows: Rows, uids: tuple[str, ...]) -> frozenset[str]:
     return frozenset(uid for uid, found in asked.items() if found.one())
 
 
-def tell_users(rows: Rows, uids: frozenset[str]) -> dict[str, tuple[str, ...]]:
-    """Write into users which roles they are in now, and return that: gate, tokens and policy read it there."""
+def tell_users(rows: Rows, uids: frozenset[str]) -> None:
+    """Write into users which roles they are in now: gate, tokens and policy read it there."""
     asked = {uid: rows.soon(NAMES_OF, user=uid) for uid in sorted(uids)}
     held = {uid: tuple(sorted(row[0] for row in found.all())) for uid, found in asked.items()}
     for uid, names in held.items():
         users.set_roles(rows, uid, names)
-    return held
 
 
 def ruled(rows: Rows, role: str, user: str) -> tuple[str, bool] | None:

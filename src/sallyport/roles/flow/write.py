@@ -78,14 +78,14 @@ class Roll:
         self.follow(rows, caller, role, moved, frozenset(moved.came + moved.went))
 
     def follow(self, rows: Rows, caller: Caller, role: Role, moved: Shift, touched: frozenset[str]) -> None:
-        """Let users carry what they are now, end the sessions of who was trusted, and write it all down."""
-        held = store.tell_users(rows, touched)
+        """Let users carry what they are now, end the sessions of who goes, and write it all down."""
+        store.tell_users(rows, touched)
         for field, event in _TOLD.items():
             for uid in getattr(moved, field):
                 self._journal.did(rows, caller, event, user=uid, detail=f"{role.uid} {role.name}")
-        for uid in moved.went:
-            if self.holders.trusts(role) and not self.holders.policy.trusts(held[uid]):
-                self._sessions.end_all(rows, uid, caller)
+        # An owner may put anybody in and out again: whoever may not end sessions must not be able to do it in this way.
+        for uid in moved.went if caller.trusted or caller.host else ():
+            self._sessions.end_all(rows, uid, caller)
 
 
 class CreateRole:
