@@ -286,11 +286,18 @@ async def test_a_key_remembers_who_made_it_and_how_they_had_proved_themselves(wo
     assert await fetch(world, question) == [(alice.uid, "pwd otp mfa", world.clock.now() // 1_000_000 - 60, 0)]
 
 
-async def test_a_key_wants_a_fresh_proof_and_is_no_first_secret(world: World) -> None:
-    alice, bare = await world.register("alice"), await world.register("bare", password=None)
-    refused(await bare.call("POST", "/users/me/secrets", FOREVER), 409, "password_required")
+async def test_a_key_wants_a_fresh_proof(world: World) -> None:
+    alice = await world.register("alice")
     await grow_stale(alice)
     step_up(await alice.call("POST", "/users/me/secrets", FOREVER), "aal1")
+
+
+async def test_a_key_may_be_the_first_secret_of_an_account_and_remembers_that_nothing_was_proved(world: World) -> None:
+    program = await world.register("program", password=None)
+    _, key = await key_of(program)
+    assert (await by_key(world, key, "/users/me")).status_code == 200
+    assert await fetch(world, "SELECT maker_amr, by_trusted FROM api_keys") == [("", 0)]
+    step_up(await program.call("POST", "/users/me/secrets", FOREVER), "aal1")
 
 
 async def test_there_are_a_hundred_keys_at_most(world: World) -> None:

@@ -61,9 +61,6 @@ class CreateApiKey:
     def _record(self, rows: Rows, caller: Caller, kept: store.Kept, wish: Wish) -> Authenticator | Refused:
         if refused := self._sessions.refused(rows, caller):
             return refused
-        # It remembers how its maker had proved themselves: a newcomer has proved nothing yet.
-        if not caller.fresh:
-            return Refused(why=Why.PASSWORD_REQUIRED)
         if store.count(rows, caller.uid) >= MOST_KEYS:
             return Refused(why=Why.LIMIT_REACHED)
         now = self._clock.now()
