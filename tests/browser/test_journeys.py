@@ -191,15 +191,6 @@ def test_everything_is_reached_by_the_keyboard(human: Human) -> None:
     assert human.page.evaluate("document.activeElement.textContent") == "Skip to the content"
 
 
-def test_a_picture_is_painted_soon(human: Human) -> None:
-    painted = []
-    for path in ("/ui/sign-in", "/ui/register", "/ui/forgot") * 3:
-        human.open(path)
-        human.page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
-        painted.append(human.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
-    assert min(painted) < 150  # the best of nine: what else a machine has to do is no fault of the page
-
-
 def test_mailed_links_verify_an_address_and_bring_a_password_back(human: Human, service: Running) -> None:
     human.register(mail=True)
     human.open("/ui/account")

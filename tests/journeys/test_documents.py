@@ -38,7 +38,7 @@ def test_every_seeded_bug_was_put_where_code_is_and_caught_by_a_test_that_is_the
     seeded = Counter("".join(letters for letters, _, _ in rows))
     assert min(seeded[letter] for letter in "CDEFIKNO") >= 2
     for _, files, caught in rows:
-        broken = re.findall(r"`([\w/]+\.py)`", files)
+        broken = re.findall(r"`([\w/]+\.(?:py|txt|html))`", files)
         assert broken
         assert [file for file in broken if not (ROOT / "src" / "sallyport" / file).exists()] == []
         named = re.findall(r"`(\w+)(?:\[.*?\])?`", caught)
