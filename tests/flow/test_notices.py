@@ -183,6 +183,16 @@ async def test_this_was_not_me_ends_sessions_suspends_keys_and_does_nothing_else
     await alice.login()
 
 
+async def test_this_was_not_me_forgets_the_devices_of_a_thief_too(world: World) -> None:
+    alice, value = await known(world), "what the thief's program has made up"
+    made = await alice.call("POST", "/users/me/secrets", {"type": "device", "secret": value})
+    assert made.status_code == 200
+    (mail,) = (await told(alice)).values()
+    assert (await world.call("POST", f"/users/{alice.uid}/not-me", {"token": mail.token})).status_code == 204
+    refused(await world.password("alice", value), 401, "invalid_credentials")
+    assert await count(world, "devices") == 0
+
+
 async def test_a_notice_is_disowned_for_a_week_by_its_user_alone(world: World) -> None:
     alice, bob = await known(world), await world.register("bob")
     await alice.login()

@@ -99,6 +99,16 @@ async def test_a_reset_suspends_api_keys(world: World) -> None:
     refused(await world.call("GET", "/users/me", headers=headers), 401, "invalid_token")
 
 
+async def test_a_reset_forgets_devices(world: World) -> None:
+    alice = await known(world)
+    value = "what the thief's program has made up"
+    made = await alice.call("POST", "/users/me/secrets", {"type": "device", "secret": value})
+    assert made.status_code == 200
+    assert await reset(world, alice, await token_for(world, alice)) == 204
+    refused(await world.password("alice", value), 401, "invalid_credentials")
+    assert await count(world, "devices") == 0
+
+
 async def test_a_reset_makes_the_first_password_of_who_has_none(world: World) -> None:
     alice = await world.register("alice", None, email="alice@example.org")
     await verify_email(alice)

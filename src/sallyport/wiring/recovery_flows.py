@@ -3,11 +3,14 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sallyport.authenticators.devices.flow import ForgetDevices
+from sallyport.kernel.caller import Client
 from sallyport.recovery.flow.ask import AskRecovery
 from sallyport.recovery.flow.disown import Disown
 from sallyport.recovery.flow.issue import IssueRecovery
 from sallyport.recovery.flow.reset import SetPasswordByMail
 from sallyport.recovery.flow.verify import SendVerification, VerifyAddress
+from sallyport.store.work import Rows
 
 if TYPE_CHECKING:
     from sallyport.wiring.service import Service
@@ -47,7 +50,7 @@ class RecoveryFlows:
             policy=service.passwords,
             tokens=service.mailed,
             keeper=service.keeper,
-            suspend_keys=service.suspend_api_keys,
+            cut_off=self._cut_off,
             throttle=service.throttle,
             journal=service.journal,
             clock=service.clock,
@@ -87,7 +90,15 @@ class RecoveryFlows:
             work=service.work,
             tokens=service.mailed,
             keeper=service.keeper,
-            suspend_keys=service.suspend_api_keys,
+            cut_off=self._cut_off,
             throttle=service.throttle,
             journal=service.journal,
         )
+
+    @cached_property
+    def _forget_devices(self) -> ForgetDevices:
+        return ForgetDevices(self._service.journal)
+
+    def _cut_off(self, rows: Rows, user: str, client: Client | None) -> None:
+        self._service.suspend_api_keys(rows, user, client)
+        self._forget_devices(rows, user, client)

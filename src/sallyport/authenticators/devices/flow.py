@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 
 from sallyport.audit.flow.journal import Journal
-from sallyport.audit.rules import Event, Factor
+from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.devices import store
 from sallyport.authenticators.devices.digest import digests
 from sallyport.authenticators.devices.rules import MOST_DEVICES, Wish
 from sallyport.authenticators.ports import Sessions
 from sallyport.authenticators.rules import Authenticator
-from sallyport.kernel.caller import Caller
+from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.ids import Ids
 from sallyport.kernel.outcomes import Refused, Why
@@ -68,3 +68,21 @@ class CreateDevice:
             return Refused(why=Why.ALREADY_EXISTS, detail="There is a device with this value already.")
         self._journal.did(rows, caller, Event.SECRET_CREATED, factor=Factor.DEVICE, detail=made.uid)
         return next(told for told in store.of_user(rows, caller.uid, now) if told.uid == made.uid)
+
+
+class ForgetDevices:
+    """Forgets every device of a user, in the unit of work of one who shows a mailed token: what `recovery` asks for.
+
+    A thief who had the password may have made a device known: it would outlive the password and every session.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __call__(self, rows: Rows, user: str, client: Client | None) -> int:
+        """Forget; returns how many there were. The unit has the user to itself."""
+        gone = store.delete_all(rows, user)
+        if gone:
+            entry = Entry(event=Event.SECRET_REMOVED, factor=Factor.DEVICE, user=user, detail=f"{gone} devices")
+            self._journal.note(rows, entry, client)
+        return gone

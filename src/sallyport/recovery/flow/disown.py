@@ -1,4 +1,4 @@
-"""Saying that it was somebody else: every session ends, API keys are suspended, and nothing else happens."""
+"""Saying that it was somebody else: every session ends, devices are forgotten, API keys suspended, and no more."""
 
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Entry, Event
@@ -6,7 +6,7 @@ from sallyport.kernel.caller import Client
 from sallyport.kernel.opaque import Digest
 from sallyport.kernel.outcomes import Refused
 from sallyport.notices.flow.tokens import MailedTokens, Purpose
-from sallyport.recovery.flow.reset import DEAD, SuspendKeys
+from sallyport.recovery.flow.reset import DEAD, CutOff
 from sallyport.sessions.flow.keeper import SessionKeeper
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.throttle import Throttle
@@ -21,19 +21,19 @@ class Disown:
         work: Work,
         tokens: MailedTokens,
         keeper: SessionKeeper,
-        suspend_keys: SuspendKeys,
+        cut_off: CutOff,
         throttle: Throttle,
         journal: Journal,
     ) -> None:
         self._work = work
         self._tokens = tokens
         self._keeper = keeper
-        self._suspend_keys = suspend_keys
+        self._cut_off = cut_off
         self._throttle = throttle
         self._journal = journal
 
     async def __call__(self, user: str, token: Digest, client: Client) -> Refused | None:
-        """End sessions and suspend keys; None when it is done."""
+        """End sessions, forget devices and suspend keys; None when it is done."""
         return await self._work(lambda rows: self._record(rows, user, token, client))
 
     def _record(self, rows: Rows, user: str, token: Digest, client: Client) -> Refused | None:
@@ -46,6 +46,6 @@ class Disown:
             return self._journal.refused(rows, attempt, client, DEAD)
         self._throttle.succeeded(rows, tried)
         self._keeper.end_every(rows, user, client)
-        self._suspend_keys(rows, user, client)
+        self._cut_off(rows, user, client)
         self._journal.note(rows, attempt, client)
         return None

@@ -28,8 +28,8 @@ from sallyport.throttle.rules import Lane
 DEAD: Final = Refused(why=Why.TOKEN_INVALID)
 """One answer for whatever is wrong with a mailed token."""
 
-SuspendKeys = Callable[[Rows, str, Client | None], object]
-"""Lets no API key of a user be good until its owner puts it back."""
+CutOff = Callable[[Rows, str, Client | None], object]
+"""Lets nothing log in by itself any more: no API key until its owner puts it back, no device until it is made known."""
 
 
 class _Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class SetPasswordByMail:
         policy: PasswordPolicy,
         tokens: MailedTokens,
         keeper: SessionKeeper,
-        suspend_keys: SuspendKeys,
+        cut_off: CutOff,
         throttle: Throttle,
         journal: Journal,
         clock: Clock,
@@ -62,7 +62,7 @@ class SetPasswordByMail:
         self._policy = policy
         self._tokens = tokens
         self._keeper = keeper
-        self._suspend_keys = suspend_keys
+        self._cut_off = cut_off
         self._throttle = throttle
         self._journal = journal
         self._clock = clock
@@ -111,7 +111,7 @@ class SetPasswordByMail:
         else:
             passwords.recover(rows, kept, now)
         self._keeper.end_every(rows, kept.user, client)
-        self._suspend_keys(rows, kept.user, client)
+        self._cut_off(rows, kept.user, client)
         self._throttle.forget_clients(rows, kept.user)
         self._throttle.forget(rows, kept.user, Lane.PASSWORD)
         self._journal.note(rows, _attempt(kept.user), client)
