@@ -75,6 +75,20 @@ async def test_a_demand_for_some_roles_leaves_the_others_alone(make_world: MakeW
     assert (await admin.call("GET", f"/users/{alice.uid}/secrets")).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["NURSE", "\uff4eurse"])
+async def test_a_rule_about_a_role_meets_its_name_however_it_is_written(make_world: MakeWorld, name: str) -> None:
+    world: World = await make_world({"SALLYPORT_REQUIRE_MFA": "roles:clerk,Nurse"})
+    alice, admin = await world.register("alice"), await world.register("chief")
+    await give_roles(admin, "admin")
+    made = await admin.call("POST", "/roles", {"name": "nurse", "owners": [alice.uid]})
+    refused(await alice.call("GET", "/users"), 403, "mfa_enrollment_required")
+    # Who owns the role may write it otherwise, and is none the freer for it.
+    change = {"version": 0, "name": name}
+    await admin.call("PUT", f"/roles/{made.json()['uid']}", change)
+    assert (await alice.call("GET", "/users/me")).json()["roles"] == [name]
+    refused(await alice.call("GET", "/users"), 403, "mfa_enrollment_required")
+
+
 async def test_where_policy_demands_it_the_last_authenticator_stays(make_world: MakeWorld) -> None:
     world: World = await make_world({"SALLYPORT_REQUIRE_MFA": "all"})
     alice = await world.enrolled("alice")

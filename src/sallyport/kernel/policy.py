@@ -1,6 +1,7 @@
 """What the operator has decided about roles: who is trusted, who must have a second factor, and from when on."""
 
 import enum
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -65,7 +66,10 @@ class Policy:
         """Return the part of the rule that meets a holder of these roles, in the words of the setting, or None."""
         if self.mfa_for_all:
             return "all"
-        met = self.mfa_for_roles.intersection(roles)
+        if not self.mfa_for_roles:
+            return None
+        held = {_folded(role) for role in roles}
+        met = [named for named in self.mfa_for_roles if _folded(named) in held]
         return f"roles:{min(met)}" if met else None
 
     def demand(self, roles: Iterable[str], *, mfa: bool, met_at: int | None, now: int) -> Demand:
@@ -82,3 +86,8 @@ class Policy:
         It counts from the first meeting, whatever came between: leaving a role and taking it again is no new one.
         """
         return (now if met_at is None else met_at) + self.mfa_grace
+
+
+def _folded(role: str) -> str:
+    """Fold case and width: who owns a role may write its name in another way, and the rule still means it."""
+    return unicodedata.normalize("NFKC", role).casefold()
