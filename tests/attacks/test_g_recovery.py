@@ -256,3 +256,14 @@ async def raw(world: World) -> bytes:
     """Return every value that is stored, one after the other, the bytes as they are."""
     values = [value for rows in (await everything(world)).values() for row in rows for value in row]
     return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in values)
+
+
+async def test_strangers_who_claim_an_address_shut_its_owner_out_of_nothing(world: World) -> None:
+    alice = await known(world)
+    for number in range(5):
+        stranger = await world.register(f"stranger{number}", email="alice@example.org")
+        for _ in range(5):
+            assert (await stranger.call("POST", "/users/me/verify/send")).status_code == 202
+    # Her mailbox is not filled, and her own link arrives all the same.
+    assert len(await mailed(world, "spv_")) == 20
+    assert (await reset(world, alice.uid, await token_for(world, alice))).status_code == 204

@@ -44,7 +44,8 @@ SWEEP = Sql(
 COUNT_TOKENS = Sql(
     """SELECT (SELECT count(*) FROM mailed_tokens
                WHERE subject = :subject AND purpose = :purpose AND created_at > :since),
-              (SELECT count(*) FROM mailed_tokens WHERE address_digest = :address AND created_at > :since)"""
+              (SELECT count(*) FROM mailed_tokens
+               WHERE address_digest = :address AND purpose = :purpose AND created_at > :since)"""
 )
 VOID_TOKENS = Sql(
     """UPDATE mailed_tokens SET ended_at = :now
@@ -178,7 +179,7 @@ def sweep(rows: Rows, before: int, most: int) -> int:
 
 
 def count_tokens(rows: Rows, subject: str, purpose: str, address: bytes, since: int) -> Counted:
-    """Count the tokens of one kind of a subject, and those of all kinds to an address."""
+    """Count the tokens of one kind of a subject, and those of that kind to an address."""
     row = rows.one(COUNT_TOKENS, subject=subject, purpose=purpose, address=address, since=since)
     return Counted(to_subject=row[0], to_address=row[1]) if row else Counted(to_subject=0, to_address=0)
 
