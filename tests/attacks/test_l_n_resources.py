@@ -15,7 +15,7 @@ from sallyport.store.work import Sql
 from tests.attacks.surface import opens_nothing
 from tests.conftest import MakeWorld
 from tests.expect import granted, refused
-from tests.surgery import count, everything
+from tests.surgery import count, everything, give_roles
 from tests.world import PASSWORD, World, basic
 
 TEN_MEGABYTES = 10 * 1024 * 1024
@@ -300,3 +300,23 @@ async def test_nothing_that_claims_to_be_a_device_skips_the_second_factor(world:
     body = {"identifier": "alice", "password": PASSWORD, field: "x" * 32}
     refused(await world.call("POST", "/auth/password", body), 400, "unknown_field")
     refused(await world.password("alice", "x" * 32), 401, "invalid_credentials")
+
+
+@pytest.mark.parametrize("path", ["/users", "/users/count", "/roles", "/roles/count"])
+async def test_a_list_is_asked_in_vain_for_what_has_a_nul(world: World, path: str) -> None:
+    alice = await world.register("alice")
+    await give_roles(alice, "admin")
+    for name in ("name", "email", "role"):
+        if path.startswith("/roles") and name != "name":
+            continue
+        answer = await alice.call("GET", f"{path}?{name}=%00")
+        assert (answer.status_code, answer.json()) == (200, {"count": 0} if "count" in path else []), name
+
+
+async def test_an_identifier_with_a_nul_is_nobodys(world: World) -> None:
+    await world.register("alice", email="alice@example.org")
+    typed = "alice\0@example.org"
+    answer = await world.call("POST", "/users/recover", {"identifier": typed})
+    assert (answer.status_code, answer.content) == (202, b"")
+    answer = await world.call("POST", "/auth/password", {"identifier": typed, "password": PASSWORD})
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")

@@ -149,7 +149,7 @@ def role_key(name: str) -> str:
 
     A setting may name a role that can't be made over HTTP, with a space in it: without regard to case.
     """
-    return name_key(name) or name.casefold()
+    return name_key(name) or _folded(name)
 
 
 def parse_name(typed: str) -> Name:
@@ -167,7 +167,7 @@ def parse_name(typed: str) -> Name:
 
 def email_key(typed: str) -> str:
     """Return how an e-mail address is compared: without regard to case."""
-    return typed.casefold()
+    return _folded(typed)
 
 
 def parse_email(typed: str) -> Email:
@@ -177,6 +177,11 @@ def parse_email(typed: str) -> Email:
     except EmailNotValidError as fault:
         raise UnfitError("/email", str(fault)) from None
     return Email(found.normalized, email_key(found.normalized))
+
+
+def _folded(typed: str) -> str:
+    """Fold case. PostgreSQL keeps no NUL and takes none in a question: what has one is nobody's."""
+    return _IMPOSSIBLE if "\0" in typed else typed.casefold()
 
 
 def _looks_like_uuid(key: str) -> bool:
