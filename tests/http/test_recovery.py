@@ -223,6 +223,21 @@ async def test_asking_for_nobody_writes_what_asking_for_somebody_writes(world: W
     assert max(lengths) - min(lengths) < 40
 
 
+async def test_who_has_used_up_the_mails_of_a_name_learns_no_address_of_it(world: World) -> None:
+    await known(world)
+    for _ in range(5):
+        assert len(await asked(world, "alice")) == 1
+    statements: list[list[str]] = []
+    for identifier in ("alice", "alice@example.org", "nobody@example.org"):
+        seen: list[str] = []
+        statements.append(seen)
+        listen(world, seen)
+        await world.call("POST", "/users/recover", {"identifier": identifier})
+    assert [sql for sql in statements[0] if sql.startswith("INSERT INTO outbox")]
+    assert statements[0] == statements[1] == statements[2]
+    assert await world.mails() == []
+
+
 def listen(world: World, seen: list[str]) -> None:
     """Note how each statement begins that the writer runs."""
     writer: Any = world.service.work

@@ -57,12 +57,13 @@ class AskRecovery:
             return
         made_for = bound(address, account.password, account.generation)
         wanted = Wanted(purpose=Purpose.RECOVERY, subject=subject, user=user, address=address, made_for=made_for)
-        token = self._tokens.make(rows, wanted)
+        token, detail = self._tokens.make(rows, wanted), None if user else "nobody to mail to"
         if token is None:
-            return
+            # Else whoever uses up the mails of a name would learn its address, by how fast that one is answered.
+            account, user, detail = _NOBODY, None, "the mails of this hour are sent"
+            token = self._tokens.decoy(rows, wanted)
         letter = Letter(template="recovery", to=account.last_verified, page=RECOVER_PAGE, token=token)
         self._outbox.post(rows, user, letter, LIFETIME[Purpose.RECOVERY])
-        detail = None if user else "nobody to mail to"
         asked = Entry(
             event=Event.RECOVERY_ASKED, factor=Factor.PASSWORD, user=found.user if found else None, detail=detail
         )
