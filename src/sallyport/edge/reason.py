@@ -15,9 +15,9 @@ class Reasoned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def reason_in(body: object) -> str | None:
-    """Return the reason that a body gives, or None. Raises `UnfitError`."""
+    """Return the reason that a body gives, or None: blanks are none. Raises `UnfitError`."""
     text = getattr(body, "reason", UNSET)
-    return printable("/reason", text) if isinstance(text, str) else None
+    return (printable("/reason", text).strip() or None) if isinstance(text, str) else None
 
 
 def parse_reasoned(body: Reasoned) -> Reasoned:
