@@ -267,3 +267,21 @@ async def test_strangers_who_claim_an_address_shut_its_owner_out_of_nothing(worl
     # Her mailbox is not filled, and her own link arrives all the same.
     assert len(await mailed(world, "spv_")) == 20
     assert (await reset(world, alice.uid, await token_for(world, alice))).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("alike", "wanted"),
+    [
+        ("alice@stra\u00dfe.example", "alice@strasse.example"),
+        ("ali\u017fter@example.org", "alister@example.org"),
+    ],
+)
+async def test_a_mailbox_whose_address_only_folds_alike_verifies_nothing_else(
+    world: World, alike: str, wanted: str
+) -> None:
+    mallory = await world.register("mallory", email=alike)
+    await verify_email(mallory)
+    refused(await world.password(wanted, PASSWORD), 401, "invalid_credentials")
+    answer = await mallory.call("PUT", "/users/me", {"version": 0, "email": wanted})
+    assert answer.json()["verified"] is False
+    refused(await world.password(wanted, PASSWORD), 401, "invalid_credentials")

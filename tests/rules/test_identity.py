@@ -62,6 +62,20 @@ def test_an_address_is_compared_without_regard_to_case_and_form(typed: str, key:
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("alice@stra\u00dfe.example", "alice@strasse.example"),
+        ("alice@\u03bf\u03b4\u03cc\u03c2.example", "alice@\u03bf\u03b4\u03cc\u03c3.example"),
+        ("ali\ufb03@example.org", "aliffi@example.org"),
+        ("mi\u017fter@example.org", "mister@example.org"),
+    ],
+)
+def test_two_mailboxes_are_two_addresses_however_alike_they_fold(one: str, other: str) -> None:
+    assert parse_email(one).key != parse_email(other).key
+    assert parse_identifier(one) != parse_identifier(other)
+
+
+@pytest.mark.parametrize(
     "typed",
     [
         *("", "alice", "@example.org", "alice@", "a b@example.org", "a@b@example.org", "alice@-.org"),

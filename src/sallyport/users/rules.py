@@ -149,7 +149,7 @@ def role_key(name: str) -> str:
 
     A setting may name a role that can't be made over HTTP, with a space in it: without regard to case.
     """
-    return name_key(name) or _folded(name)
+    return name_key(name) or _askable(name.casefold())
 
 
 def parse_name(typed: str) -> Name:
@@ -166,8 +166,11 @@ def parse_name(typed: str) -> Name:
 
 
 def email_key(typed: str) -> str:
-    """Return how an e-mail address is compared: without regard to case."""
-    return _folded(typed)
+    """Return how an e-mail address is compared: without regard to case.
+
+    Lowered and not folded: to fold makes ß an ss, and then who has a mailbox in the one domain has it in the other.
+    """
+    return _askable(typed.lower())
 
 
 def parse_email(typed: str) -> Email:
@@ -179,9 +182,9 @@ def parse_email(typed: str) -> Email:
     return Email(found.normalized, email_key(found.normalized))
 
 
-def _folded(typed: str) -> str:
-    """Fold case. PostgreSQL keeps no NUL and takes none in a question: what has one is nobody's."""
-    return _IMPOSSIBLE if "\0" in typed else typed.casefold()
+def _askable(key: str) -> str:
+    """PostgreSQL keeps no NUL, and takes none in a question: what has one is nobody's."""
+    return _IMPOSSIBLE if "\0" in key else key
 
 
 def _looks_like_uuid(key: str) -> bool:
