@@ -1,6 +1,7 @@
 """What happens to an account is mailed to its owner, with a link that says "this was not me"."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -143,6 +144,37 @@ async def test_what_the_desk_does_is_told_with_its_reason_and_not_with_its_addre
     assert "somebody who looks after accounts" in text
     assert "127.0.0.1," not in text
     assert max(map(len, mail.raw.splitlines())) < 998
+
+
+async def test_who_comes_into_a_role_or_leaves_it_is_told_and_nobody_else_is(world: World) -> None:
+    alice, admin = await known(world), await world.admin()
+    body = {"name": "payroll.clerks", "members": [alice.uid]}
+    made = (await admin.call("POST", "/roles", body)).json()
+    found = await told(alice)
+    assert set(found) == {"you are in a role"}
+    text = found["you are in a role"].part("plain")
+    assert 'a member of the role "payroll.clerks".' in text
+    assert "somebody who looks after accounts" in text
+    people: list[tuple[dict[str, Any], str]] = [
+        ({"owners": [alice.uid]}, "you own a role"),
+        ({"owners": []}, "you own a role no more"),
+    ]
+    for version, (change, subject) in enumerate(people):
+        answer = await admin.call("PUT", f"/roles/{made['uid']}", {"version": version, "members": []} | change)
+        assert answer.status_code == 200
+        assert subject in await told(alice)
+    await admin.call("PUT", f"/roles/{made['uid']}", {"version": 2, "members": [alice.uid]})
+    await told(alice)
+    assert (await admin.call("DELETE", f"/roles/{made['uid']}")).status_code == 204
+    assert set(await told(alice)) == {"you are no member of a role any more"}
+
+
+async def test_an_app_that_was_only_begun_is_not_told_to_be_removed(world: World) -> None:
+    alice = await known(world)
+    begun = (await alice.call("POST", "/users/me/secrets", {"type": "mfa"})).json()
+    assert (await alice.call("DELETE", f"/users/me/secrets/{begun['uid']}")).status_code == 204
+    assert await told(alice) == {}
+    assert await count(world, "totp") == 0
 
 
 async def test_who_has_no_verified_address_costs_no_row_and_gets_no_mail(world: World) -> None:

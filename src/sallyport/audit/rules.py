@@ -162,7 +162,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     detail: str | None = None
     silent: bool = False
-    """Known to reach nobody by mail: the user has no verified address."""
+    """Not mailed: the user has no verified address, or has lost nothing by it."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

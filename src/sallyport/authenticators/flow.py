@@ -173,7 +173,10 @@ class RemoveAuthenticator:
 
     def _tell(self, rows: Rows, caller: Caller, told: Authenticator, reason: str | None) -> None:
         factor, detail = FACTORS[told.type], together(told.uid, reason)
-        self._journal.did(rows, caller, Event.SECRET_REMOVED, user=told.user, factor=factor, detail=detail)
+        was_pending = told.traits == TotpTraits(enrolled=False)
+        self._journal.did(
+            rows, caller, Event.SECRET_REMOVED, user=told.user, factor=factor, detail=detail, silent=was_pending
+        )
 
     def _removed(self, rows: Rows, caller: Caller, told: Authenticator, owner: User) -> Refused | None:
         user = owner.uid

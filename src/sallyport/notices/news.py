@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from sallyport.audit.decision import read
-from sallyport.audit.rules import Event, Factor, Outcome, Record
+from sallyport.audit.rules import BY_OPERATOR, Event, Factor, Outcome, Record
 from sallyport.notices.rules import Letter
 
 NOT_ME_PAGE: Final = "/ui/not-me"
@@ -23,7 +23,8 @@ def notice(record: Record) -> Letter | None:
 
 
 def _facts(record: Record) -> Mapping[str, str]:
-    by_another, detail = record.actor not in {None, record.user}, record.detail or ""
+    by_another = record.actor not in {None, record.user}
+    detail = (record.detail or "").removesuffix(BY_OPERATOR).rstrip()
     return {
         "ip": "" if by_another else record.ip or "",
         "desk": "yes" if by_another else "",
@@ -79,4 +80,8 @@ _JUDGES: Final[Mapping[str, Judge]] = {
     Event.LOGIN_ELEVATE: lambda record: "code_used" if record.factor == Factor.BACKUP_CODE else None,
     Event.RECOVERY_DONE: _always("password_recovered"),
     Event.SESSION_STOLEN: _always("session_stolen"),
+    Event.ROLE_MEMBER_ADDED: _always("role_given"),
+    Event.ROLE_OWNER_ADDED: _always("role_owned"),
+    Event.ROLE_MEMBER_REMOVED: _always("role_taken"),
+    Event.ROLE_OWNER_REMOVED: _always("role_disowned"),
 }

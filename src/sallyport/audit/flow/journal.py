@@ -92,6 +92,7 @@ class Journal:
         user: str | None = None,
         factor: Factor | None = None,
         detail: str | None = None,
+        silent: bool = False,
     ) -> None:
         """Write that a signed-in caller changed something, of `user` or else of their own."""
         entry = Entry(
@@ -101,6 +102,7 @@ class Journal:
             actor=caller.uid,
             session=caller.session,
             detail=detail,
+            silent=silent,
         )
         self.note(rows, entry, caller.client)
 
