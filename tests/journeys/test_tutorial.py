@@ -47,7 +47,7 @@ def test_its_commands_work_as_they_stand_there(home: Path, tutorial: str, tool: 
     assert (shell.returncode, shell.stderr) == (0, "")
     said = shell.stdout
     for sentence in (
-        "you proved one factor only\nhello alice, your roles are ['staff']\n",
+        "you proved one factor only\nhello bob, your roles are ['staff']\n",
         "the log is whole",
         "is over\n",
         "user.created",
