@@ -8,8 +8,8 @@ keys = typer.Typer(
     help="""List, rotate and retire keys, while the service runs.
 
     There is a ring for each purpose: `sealing` (passwords and TOTP seeds in the database), `pepper` (backup codes,
-    refresh tokens) and `signing` (access tokens). Each is one file in SALLYPORT_KEYS_DIR. One key of a ring is
-    active; older ones stay readable until they are retired.
+    refresh tokens), `signing` (access tokens) and `audit` (the chain of the audit log). Each is one file in
+    SALLYPORT_KEYS_DIR. One key of a ring is active; older ones stay readable until they are retired.
     """,
     no_args_is_help=True,
 )
