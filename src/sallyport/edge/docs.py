@@ -45,7 +45,7 @@ def _route(path: str, method: str, operation: dict[str, Any]) -> str:
     sends = f"<p>Body: <code>{escape(body['$ref'].rpartition('/')[2])}</code></p>" if "$ref" in body else ""
     return (
         f"<article><h2><b>{method.upper()}</b> <code>{escape(path)}</code></h2>"
-        f"<p>{escape(operation['summary'])}. {escape(operation['description'])}</p>"
+        f"<p>{escape(operation['summary'])}. {_code(operation['description'])}</p>"
         f"{takes}{sends}<table>{rows}</table></article>"
     )
 
