@@ -20,7 +20,7 @@ from sallyport.recovery.operator import RecoveryDesk
 from sallyport.settings import Settings
 from sallyport.store import schema
 from sallyport.store.database import SqliteFile, database_at
-from sallyport.store.work import Rows, StorageUnavailableError
+from sallyport.store.work import Rows
 from sallyport.wiring.service import Machine, Service
 
 
@@ -65,9 +65,7 @@ def operator_desk(settings: Settings, machine: Machine | None = None) -> Operato
     """
     machine = machine or Machine()
     database, plans = database_at(settings.database_url), ring_plans(settings.signing_algorithm, machine.randomness)
-    if not schema.is_fit(found := schema.version_of(database)):
-        what = f"has the schema {found}, and this release knows {schema.HEAD}" if found else "is no database of ours"
-        raise StorageUnavailableError(f"{database.name} {what}: name the right one, or start the service once")
+    schema.demand_fit(database)
     if faults := start.key_faults(database, settings.keys_dir, plans, machine.randomness):
         raise KeysRefusedError("\n".join(faults))
     rings = start.open_keys(database, settings.keys_dir, plans, machine.randomness, machine.clock.now())
