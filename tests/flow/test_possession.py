@@ -136,12 +136,16 @@ async def test_a_session_that_a_key_opened_ends_with_it_while_it_is_renewed(stag
 
 FIRST = {
     "device": {"type": "device", "secret": VALUE},
+    "apikey": {"type": "apikey"},
     "password": {"type": "password", "secret": "another set of plain words"},
 }
 
 
-@pytest.mark.parametrize(("kind", "other", "before"), [("device", "password", 1), ("password", "device", 2)])
-async def test_a_device_and_a_password_are_not_both_first(stage: Stage, kind: str, other: str, before: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "other", "before"),
+    [("device", "password", 1), ("password", "device", 2), ("apikey", "password", 1), ("apikey", "device", 1)],
+)
+async def test_of_two_that_are_first_at_once_one_is_made(stage: Stage, kind: str, other: str, before: int) -> None:
     bare = await stage.world.register("bare", password=None)
 
     async def faster() -> None:

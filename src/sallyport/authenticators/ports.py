@@ -1,5 +1,6 @@
 """What authenticators ask of sessions and of the desk, which stand on higher floors."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from sallyport.authenticators.rules import Plea
@@ -8,6 +9,8 @@ from sallyport.kernel.outcomes import Pending, Refused, Tokens
 from sallyport.store.work import Rows
 
 Proven = tuple[str, ...]
+HasSecret = Callable[[Rows, str], bool]
+"""Tells whether a user has any authenticator."""
 
 
 class Desk(Protocol):

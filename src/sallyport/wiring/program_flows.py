@@ -55,6 +55,7 @@ class ProgramFlows:
             vault=service.vault,
             sessions=service.keeper,
             journal=service.journal,
+            has_secret=catalog.has_secret,
             clock=service.clock,
             ids=service.ids,
             randomness=service.randomness,

@@ -8,7 +8,7 @@ from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.api_keys import store
 from sallyport.authenticators.api_keys.digest import digests
 from sallyport.authenticators.api_keys.rules import MOST_KEYS, RANDOM_BYTES, Wish, is_key, key_of, prefix_of
-from sallyport.authenticators.ports import Sessions
+from sallyport.authenticators.ports import HasSecret, Sessions
 from sallyport.authenticators.rules import Authenticator
 from sallyport.edge.gate import KeyStanding
 from sallyport.kernel.caller import Caller, Client
@@ -33,6 +33,7 @@ class CreateApiKey:
         vault: Vault,
         sessions: Sessions,
         journal: Journal,
+        has_secret: HasSecret,
         clock: Clock,
         ids: Ids,
         randomness: Randomness,
@@ -41,6 +42,7 @@ class CreateApiKey:
         self._vault = vault
         self._sessions = sessions
         self._journal = journal
+        self._has_secret = has_secret
         self._clock = clock
         self._ids = ids
         self._randomness = randomness
@@ -61,6 +63,9 @@ class CreateApiKey:
     def _record(self, rows: Rows, caller: Caller, kept: store.Kept, wish: Wish) -> Authenticator | Refused:
         if refused := self._sessions.refused(rows, caller):
             return refused
+        # A newcomer is exempt from a fresh proof for the first one alone; another may have come since the gate looked.
+        if not caller.fresh and self._has_secret(rows, caller.uid):
+            return Refused(why=Why.STEP_UP_REQUIRED, level=caller.level)
         if store.count(rows, caller.uid) >= MOST_KEYS:
             return Refused(why=Why.LIMIT_REACHED)
         now = self._clock.now()

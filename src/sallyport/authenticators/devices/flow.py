@@ -1,13 +1,13 @@
 """Making a device known."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.devices import store
 from sallyport.authenticators.devices.digest import digests
 from sallyport.authenticators.devices.rules import MOST_DEVICES, Wish
-from sallyport.authenticators.ports import Sessions
+from sallyport.authenticators.ports import HasSecret, Sessions
 from sallyport.authenticators.rules import Authenticator
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import Clock
@@ -15,9 +15,6 @@ from sallyport.kernel.ids import Ids
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.vault import Vault
 from sallyport.store.work import Rows, Work
-
-HasSecret = Callable[[Rows, str], bool]
-"""Tells whether a user has any authenticator."""
 
 
 class CreateDevice:
