@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sallyport.authenticators.api_keys.flow import ReadApiKey
 from sallyport.store.work import StorageUnavailableError
 from tests.expect import granted, refused
 from tests.flow.stage import Stage
@@ -25,6 +26,7 @@ async def known(stage: Stage, kind: str) -> tuple[Person, Person, str, str]:
 async def gated(stage: Stage) -> AsyncIterator[Stage]:
     """A stage on which the reads of the gate are counted too."""
     service = stage.world.service
+    service.api_keys = ReadApiKey(work=service.work, vault=service.vault, clock=service.clock)
     service.gate = service._gate()
     async with client_of(service) as client:
         stage.world.client = client
