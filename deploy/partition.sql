@@ -27,6 +27,10 @@ FROM (VALUES ('users', 'id'), ('passwords', 'user_id'), ('totp', 'user_id'), ('b
 ALTER TABLE challenges DROP CONSTRAINT challenges_user_id_fkey;
 ALTER TABLE outbox DROP CONSTRAINT outbox_user_id_fkey;
 ALTER TABLE mailed_tokens DROP CONSTRAINT mailed_tokens_user_id_fkey;
+ALTER TABLE removed_totp DROP CONSTRAINT removed_totp_user_id_fkey;
+ALTER TABLE role_members DROP CONSTRAINT role_members_user_id_fkey;
+ALTER TABLE approvals DROP CONSTRAINT approvals_user_id_fkey;
+ALTER TABLE caller_codes DROP CONSTRAINT caller_codes_user_id_fkey;
 ALTER TABLE api_keys DROP CONSTRAINT api_keys_user_id_fkey;
 ALTER TABLE devices DROP CONSTRAINT devices_user_id_fkey;
 ALTER TABLE browser_sessions DROP CONSTRAINT browser_sessions_session_id_fkey;
@@ -47,11 +51,16 @@ ALTER TABLE refresh_tokens ADD PRIMARY KEY (token_digest),
 ALTER TABLE challenges ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE outbox ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE mailed_tokens ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+ALTER TABLE removed_totp ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+ALTER TABLE role_members ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+ALTER TABLE approvals ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+ALTER TABLE caller_codes ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE api_keys ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE devices ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE browser_sessions ADD FOREIGN KEY (session_id) REFERENCES sessions ON DELETE CASCADE;
 
 CREATE INDEX users_by_creation ON users (created_at, id);
+CREATE INDEX users_by_email ON users (email_key, id);
 CREATE INDEX passwords_by_sealing_key ON passwords (substr(hash_sealed, 2, 8));
 CREATE INDEX totp_by_sealing_key ON totp (substr(seed_sealed, 2, 8));
 CREATE UNIQUE INDEX totp_one_pending ON totp (user_id) WHERE enrolled_at IS NULL;

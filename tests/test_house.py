@@ -8,7 +8,7 @@ import pytest
 
 from sallyport.kernel.policy import DeskRules
 from tests import house
-from tests.surgery import give_roles
+from tests.surgery import give_roles, verify_email
 from tests.world import PASSWORD, Person, World, basic, bearer
 
 RULES = [
@@ -102,6 +102,7 @@ async def test_only_these_routes_give_tokens(world: World) -> None:
     await walk_of_secrets(walk, alice)
     await walk_of_doors(walk, alice)
     await walk_of_mail(walk)
+    await walk_of_the_way_back(walk)
     assert walk.walked == {(one.method, one.path) for one in world.service.endpoints()}
     assert walk.minted == TOKENS_COME_FROM
 
@@ -136,6 +137,15 @@ async def walk_of_mail(walk: Walk) -> None:
     (told,) = [mail for mail in await walk.world.mails() if "set anew" in mail.subject]
     await walk.step("POST /users/{id}/not-me", {"token": told.token}, id=carol.uid)
     assert walk.minted <= TOKENS_COME_FROM
+
+
+async def walk_of_the_way_back(walk: Walk) -> None:
+    dora = await walk.world.register("dora", email="dora@example.org")
+    await verify_email(dora)
+    await dora.enroll()
+    await dora.call("DELETE", f"/users/me/secrets/{dora.totp}")
+    links = [link for mail in await walk.world.mails() for link in mail.links if link.page.endswith("/ui/undo")]
+    await walk.step("POST /users/{id}/undo", {"token": links[0].token, "password": PASSWORD}, id=dora.uid)
 
 
 async def walk_of_roles(walk: Walk, alice: Person) -> None:

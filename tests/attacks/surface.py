@@ -20,6 +20,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/users/{id}/recover"): {"token": "spx_" + "A" * 43, "password": "a horse that nobody has seen"},
     ("POST", "/users/{id}/verify"): {"token": "spv_" + "A" * 43},
     ("POST", "/users/{id}/not-me"): {"token": "spu_" + "A" * 43},
+    ("POST", "/users/{id}/undo"): {"token": "spu_" + "A" * 43, "password": "x"},
     ("POST", "/auth/introspect"): {"token": "x"},
     ("DELETE", "/users/{id}/mfa"): {"reason": "lost"},
     ("POST", "/users/{id}/recover/mfa"): {"password": "x"},

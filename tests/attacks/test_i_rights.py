@@ -207,6 +207,7 @@ async def test_the_desk_does_to_users_what_a_desk_may_and_no_more(world: World) 
         ("POST", "/users/{id}/recover"),
         ("POST", "/users/{id}/verify"),
         ("POST", "/users/{id}/not-me"),
+        ("POST", "/users/{id}/undo"),
         ("GET", "/users/{id}/secrets"),
         ("GET", "/users/{id}/secrets/count"),
         ("GET", "/users/{id}/secrets/{sid}"),

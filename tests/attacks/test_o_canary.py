@@ -207,6 +207,19 @@ def put_them_where_they_do_not_belong(alice: Alice, more: list[str]) -> None:
         alice.journey.send(f"{quote(secret)} / HTTP/1.1\r\nHost: x\r\n\r\n")
 
 
+def remove_one(alice: Alice) -> None:
+    """Enroll another app, and remove it: its seed waits, to come back."""
+    known = alice.seed
+    made = alice.ask("POST", "/users/me/secrets", {"type": "mfa"})
+    alice.seed = made["secret"]["secret"]
+    place = f"/users/me/secrets/{made['uid']}"
+    enrolled = alice.ask("PUT", f"{place}/enroll", {"token": alice.code(-1)})
+    alice.codes = enrolled["codes"]
+    alice.hold(enrolled["session"])
+    alice.ask("DELETE", place)
+    alice.seed = known
+
+
 def meet_faults(alice: Alice, folder: Path) -> None:
     """Meet a database that is held by another, a row that nobody can have written, and a seed that does not open."""
     with closing(sqlite3.connect(folder / "sallyport.db", isolation_level=None)) as other:
@@ -266,6 +279,7 @@ def travelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Journe
         held = show_what_one_has(alice)
         uid = alice.ask("GET", "/users/me")["uid"]
         put_them_where_they_do_not_belong(alice, held)
+        remove_one(alice)
         meet_faults(alice, folder)
         others(journey, uid)
         yield journey, folder
@@ -289,6 +303,7 @@ def test_the_journey_met_everything_that_it_was_meant_to_meet(travelled: tuple[J
         "apikey",
     }
     assert len(journey.secrets.names()) > 80
+    assert b'INSERT INTO "removed_totp"' in tables(folder)
     assert {path.name for path in folder.iterdir()} >= {"sallyport.db", "sallyport.db-wal", "sallyport.db-shm", "err"}
 
 

@@ -39,7 +39,7 @@ def walk(human: Human) -> Iterator[str]:
     human.submit()
     human.page.wait_for_selector(".alert")
     yield "wrong"
-    for path in ("/ui/forgot", "/ui/recover", "/ui/verify", "/ui/not-me"):
+    for path in ("/ui/forgot", "/ui/recover", "/ui/verify", "/ui/not-me", "/ui/undo"):
         human.open(path)
         yield path
     human.open("/ui/nowhere")

@@ -142,6 +142,17 @@ async def test_keys_and_devices_that_were_revoked_do_not_come_back(
     world.service.close()
 
 
+async def test_an_app_that_waited_to_come_back_waits_no_more(tmp_path: Path, clock: TurnedClock, start: Start) -> None:
+    world = await start()
+    alice = await world.enrolled("alice")
+    assert (await alice.call("DELETE", f"/users/me/secrets/{alice.totp}")).status_code == 204
+    backed_up(tmp_path)
+    world.service.close()
+    assert rows_of(tmp_path / "backup.db", "removed_totp") == 1
+    restored(tmp_path, clock)
+    assert rows_of(tmp_path / "sallyport.db", "removed_totp") == 0
+
+
 async def test_no_token_comes_back_to_life(tmp_path: Path, clock: TurnedClock, start: Start) -> None:
     world = await start()
     alice, bob = await world.enrolled("alice"), await world.register("bob")

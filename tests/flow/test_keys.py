@@ -90,6 +90,7 @@ async def test_a_list_tells_every_key_and_who_names_it(desk: Desk, people: list[
     assert told["sealing"][0].rows == {
         "passwords.hash_sealed": 4,
         "totp.seed_sealed": 3,
+        "removed_totp.seed_sealed": 0,
         "outbox.letter_sealed": 0,
         "installation.keys_sealed": 1,
     }
@@ -560,6 +561,25 @@ def test_every_sealed_column_is_moved_by_a_rotation() -> None:
     }
     assert columns - {"installation.keys_sealed"} == {sealed.naming.where for sealed in store.SEALED}
     assert {sealed.naming for sealed in store.SEALED} <= set(store.NAMINGS)
+
+
+async def test_what_was_removed_moves_to_the_new_key_and_comes_back_under_it(desk: Desk) -> None:
+    world, alice = desk.world, await desk.world.register("alice", email="alice@example.org")
+    await verify_email(alice)
+    await alice.enroll()
+    await world.mails()
+    await alice.call("DELETE", f"/users/me/secrets/{alice.totp}")
+    old = (await desk.told("sealing"))[0]
+    assert old.rows["removed_totp.seed_sealed"] == 1
+    await desk.keys.rotate("sealing")
+    now = {told.key: told.rows["removed_totp.seed_sealed"] for told in await desk.told("sealing")}
+    assert now.pop(old.key) == 0
+    assert sum(now.values()) == 1
+    (mail,) = await world.mails()
+    (token,) = [link.token for link in mail.links if link.page.endswith("/ui/undo")]
+    answer = await world.call("POST", f"/users/{alice.uid}/undo", {"token": token, "password": PASSWORD})
+    assert answer.status_code == 204
+    await alice.login()
 
 
 async def test_mail_that_waits_moves_to_the_new_key(desk: Desk) -> None:

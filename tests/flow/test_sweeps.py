@@ -10,7 +10,7 @@ from tests.world import NOON, World
 T = TypeVar("T")
 
 MANY = 205
-SWEPT = ("sessions", "challenges", "throttles", "known_clients", "outbox", "mailed_tokens")
+SWEPT = ("sessions", "challenges", "throttles", "known_clients", "outbox", "mailed_tokens", "removed_totp")
 SESSION = Sql(
     """INSERT INTO sessions (id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent)
        VALUES (:key, :user, 'pwd', :now, :now, :now, '127.0.0.1', '')"""
@@ -34,6 +34,12 @@ LETTER = Sql(
 TOKEN = Sql(
     """INSERT INTO mailed_tokens (token_digest, subject, user_id, purpose, made_for, created_at, expires_at)
        VALUES (:key, :user, :user, 'recovery', '', :now, :now)"""
+)
+
+REMOVED = Sql(
+    """INSERT INTO removed_totp (user_id, id, seed_sealed, last_step, enrolled_at, created_at, modified_at, version,
+                                 expires_at)
+       VALUES (:user, :key, :sealed, 0, :now, :now, :now, 0, :now)"""
 )
 
 
@@ -62,6 +68,7 @@ async def test_no_unit_of_a_sweep_erases_more_than_a_hundred_rows(world: World) 
             rows.change(COUNTER, key=f"?{number}", recent=b"", now=NOON)
             rows.change(LETTER, key=f"{number}", user=alice.uid, now=NOON)
             rows.change(TOKEN, key=b"%d" % number, user=alice.uid, now=NOON)
+            rows.change(REMOVED, key=f"{number}", user=alice.uid, sealed=b"", now=NOON)
             rows.change(CLIENT, key=b"%d" % number, user=alice.uid, now=NOON)
 
     await world.service.work(fill)

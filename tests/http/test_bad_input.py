@@ -23,6 +23,7 @@ MAILED: tuple[Route, ...] = (
     ("POST", "/users/{id}/recover"),
     ("POST", "/users/{id}/verify"),
     ("POST", "/users/{id}/not-me"),
+    ("POST", "/users/{id}/undo"),
 )
 WITH_BODY: tuple[Route, ...] = (
     ("POST", "/users"),
@@ -70,7 +71,7 @@ class Desk:
             ("PUT", "/users/{id}"): {"version": 0},
             ("POST", "/users/{id}/secrets"): {"type": "mfabackup"},
             ("PUT", "/users/{id}/secrets/{sid}"): {"version": 0, "current": PASSWORD, "secret": OTHER},
-            ("DELETE", "/users/{id}/secrets/{sid}"): {"reason": "lost", "callerCode": "000000"},
+            ("DELETE", "/users/{id}/secrets/{sid}"): {"reason": "lost", "callerCode": "000000", "lost": True},
             TRUSTED_ONE: {"reason": "lost"},
             ("DELETE", "/users/{id}"): {"reason": "lost"},
             ("DELETE", "/users/{id}/sessions"): {"reason": "lost"},
@@ -84,6 +85,7 @@ class Desk:
             ("POST", "/users/{id}/recover"): {"token": "spx_" + "A" * 43, "password": PASSWORD},
             ("POST", "/users/{id}/verify"): {"token": "spv_" + "A" * 43},
             ("POST", "/users/{id}/not-me"): {"token": "spu_" + "A" * 43},
+            ("POST", "/users/{id}/undo"): {"token": "spu_" + "A" * 43, "password": PASSWORD},
             ("POST", "/auth/elevate"): {"password": PASSWORD, "token": self.alice.phone.code(1)},
             ("POST", "/auth/refresh"): {"refresh": self.alice.refresh},
             ("POST", "/roles"): {"name": "crew"},

@@ -77,7 +77,7 @@ async def test_nobody_learns_who_has_an_account(world: World) -> None:
 )
 async def test_what_is_no_link_of_a_mail_sets_and_verifies_nothing(world: World, link: str) -> None:
     guest = Guest(world)
-    for path in ("/ui/recover", "/ui/verify", "/ui/not-me"):
+    for path in ("/ui/recover", "/ui/verify", "/ui/not-me", "/ui/undo"):
         await guest.get(path)
         before = dump(world)
         answer = await guest.post(path, link=link, password=NEW)
@@ -117,3 +117,37 @@ async def test_whoever_says_that_it_was_not_them_is_signed_out_everywhere(world:
     assert (await guest.get("/ui/account")).status_code == 303
     await other.get("/ui/not-me")
     assert (await other.post("/ui/not-me", link=link)).status_code == 400
+
+
+async def test_a_removed_app_is_brought_back_with_the_password(world: World) -> None:
+    mira = await world.register("mira", email="mira@example.org")
+    await verify_email(mira)
+    await mira.enroll()
+    await world.mails()
+    await mira.call("DELETE", f"/users/me/secrets/{mira.totp}")
+    (mail,) = await world.mails()
+    (found,) = [link for link in mail.links if link.page.endswith("/ui/undo")]
+    link = f"{found.page}#id={found.id}&token={found.token}"
+    guest = Guest(world, "mira")
+    await guest.sign_in()
+    await guest.get("/ui/undo")
+    wrong = await guest.post("/ui/undo", link=link, password=NEW)
+    assert (wrong.status_code, "is not right" in wrong.text) == (401, True)
+    done = await guest.post("/ui/undo", link=link, password=PASSWORD)
+    assert "Your authenticator app is back" in done.text
+    assert guest.session == ""
+    await mira.login()
+
+
+async def test_an_app_that_is_lost_is_removed_for_good(world: World) -> None:
+    mira = await world.register("mira", email="mira@example.org")
+    await verify_email(mira)
+    await mira.enroll()
+    guest = Guest(world, "mira", phone=mira.phone)
+    await guest.sign_in()
+    await guest.get(f"/ui/authenticators/{mira.totp}")
+    await world.mails()
+    done = await guest.post(f"/ui/authenticators/{mira.totp}/remove", lost="yes")
+    assert done.status_code == 303
+    (mail,) = await world.mails()
+    assert [link.page.rpartition("/")[2] for link in mail.links] == ["not-me"]

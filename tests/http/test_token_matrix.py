@@ -34,6 +34,7 @@ MAILED: set[Route] = {
     ("POST", "/users/{id}/recover"),
     ("POST", "/users/{id}/verify"),
     ("POST", "/users/{id}/not-me"),
+    ("POST", "/users/{id}/undo"),
 }
 # A door whose password stands in the body, whatever is shown beside it.
 LOST_DOOR: set[Route] = {("POST", "/users/{id}/recover/mfa")}
@@ -242,6 +243,7 @@ def requested(people: Cast, route: Route) -> tuple[str, Any]:
         ("POST", "/users/{id}/recover"): {"token": people.code, "password": PASSWORD},
         ("POST", "/users/{id}/verify"): {"token": people.code},
         ("POST", "/users/{id}/not-me"): {"token": people.code},
+        ("POST", "/users/{id}/undo"): {"token": people.code, "password": PASSWORD},
         ("POST", "/auth/introspect"): {"token": people.victim.token},
         ("PUT", "/users/{id}"): {"version": 0, "firstName": "Vic"},
         ("POST", "/users/{id}/secrets"): {"type": "mfabackup"},

@@ -68,7 +68,12 @@ class Event(enum.StrEnum):
     SECRET_ENROLLED = "secret.enrolled"  # noqa: S105  # as above
     """An authenticator app was enrolled, and a new set of backup codes was made with it."""
     SECRET_REMOVED = "secret.removed"  # noqa: S105  # as above
-    """A secret was removed; behind its uid `detail` has the reason that a trusted role gave."""
+    """A secret was removed; behind its uid `detail` has the reason that a trusted role gave. An authenticator app that
+    its owner removed can come back for 72 hours."""
+    SECRET_DISCARDED = "secret.discarded"  # noqa: S105  # as above
+    """Its owner removed an authenticator app for good: it is lost, or wrong codes had switched it off before."""
+    SECRET_RESTORED = "secret.restored"  # noqa: S105  # as above
+    """By the link in a notice and the password a removed authenticator app was brought back, or that was refused."""
     SECRET_CODES_MADE = "secret.codes_made"  # noqa: S105  # as above
     """A new set of backup codes was made."""
     SECRET_SUSPENDED = "secret.suspended"  # noqa: S105  # as above
@@ -122,7 +127,7 @@ class Event(enum.StrEnum):
 ATTEMPTS: Final = frozenset(
     {
         *(Event.LOGIN_PASSWORD, Event.LOGIN_CODE, Event.LOGIN_ELEVATE, Event.LOST_PASSWORD),
-        *(Event.ENROLL_CODE, Event.PASSWORD_CURRENT),
+        *(Event.ENROLL_CODE, Event.PASSWORD_CURRENT, Event.SECRET_RESTORED),
     }
 )
 """What tells of a try at a factor, which metrics count too."""

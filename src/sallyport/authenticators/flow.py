@@ -134,7 +134,7 @@ class RemoveAuthenticator:
                 return Refused(why=Why.NOT_FOUND)
             is_desk = caller.uid != user and told.traits == TotpTraits(enrolled=True)
             held_up = self._desk.judge(rows, caller, user, uid, plea) if is_desk else None
-            return held_up or self.one(rows, caller, user, uid, plea.reason)
+            return held_up or self.one(rows, caller, user, uid, plea.reason, lost=plea.lost)
 
         return await self._work(unit)
 
@@ -151,14 +151,21 @@ class RemoveAuthenticator:
 
         return await self._work(unit)
 
-    def one(self, rows: Rows, caller: Caller, user: str, uid: str, reason: str | None) -> Refused | None:
-        """Remove one in a unit that has judged the caller."""
+    def one(
+        self, rows: Rows, caller: Caller, user: str, uid: str, reason: str | None, *, lost: bool = False
+    ) -> Refused | None:
+        """Remove one in a unit that has judged the caller.
+
+        An authenticator app that its owner removes, and has not lost, can come back for a while.
+        """
         told, owner = catalog.find(rows, user, uid, self._clock.now()), users.find(rows, user)
         if told is None or owner is None:
             return Refused(why=Why.NOT_FOUND)
-        if refused := self._removed(rows, caller, told, owner):
+        soft = caller.uid == user and not lost and totp.is_on(rows, user, uid)
+        if refused := self._removed(rows, caller, told, owner, soft=soft):
             return refused
-        self._tell(rows, caller, told, reason)
+        is_gone = caller.uid == user and told.traits == TotpTraits(enrolled=True) and not soft
+        self._tell(rows, caller, told, reason, Event.SECRET_DISCARDED if is_gone else Event.SECRET_REMOVED)
         return None
 
     def all(self, rows: Rows, caller: Caller, user: str, reason: str | None) -> Refused | None:
@@ -167,18 +174,16 @@ class RemoveAuthenticator:
         if owner is None or not owner.mfa:
             return Refused(why=Why.MFA_NOT_ENABLED)
         for told in held:
-            self._removed(rows, caller, told, owner)
-            self._tell(rows, caller, told, reason)
+            self._removed(rows, caller, told, owner, soft=False)
+            self._tell(rows, caller, told, reason, Event.SECRET_REMOVED)
         return None
 
-    def _tell(self, rows: Rows, caller: Caller, told: Authenticator, reason: str | None) -> None:
+    def _tell(self, rows: Rows, caller: Caller, told: Authenticator, reason: str | None, event: Event) -> None:
         factor, detail = FACTORS[told.type], together(told.uid, reason)
         was_pending = told.traits == TotpTraits(enrolled=False)
-        self._journal.did(
-            rows, caller, Event.SECRET_REMOVED, user=told.user, factor=factor, detail=detail, silent=was_pending
-        )
+        self._journal.did(rows, caller, event, user=told.user, factor=factor, detail=detail, silent=was_pending)
 
-    def _removed(self, rows: Rows, caller: Caller, told: Authenticator, owner: User) -> Refused | None:
+    def _removed(self, rows: Rows, caller: Caller, told: Authenticator, owner: User, *, soft: bool) -> Refused | None:
         user = owner.uid
         match told.type:
             case passwords.TYPE:
@@ -202,14 +207,18 @@ class RemoveAuthenticator:
                 return None
             case _:
                 demanded = self._policy.demands_mfa(owner.roles)
-                return self._remove_totp(rows, caller, told, demanded=demanded)
+                return self._remove_totp(rows, caller, told, demanded=demanded, soft=soft)
 
-    def _remove_totp(self, rows: Rows, caller: Caller, told: Authenticator, *, demanded: bool) -> Refused | None:
+    def _remove_totp(
+        self, rows: Rows, caller: Caller, told: Authenticator, *, demanded: bool, soft: bool
+    ) -> Refused | None:
         is_enrolled = told.traits == TotpTraits(enrolled=True)
         is_last = is_enrolled and totp.enrolled(rows, told.user) == 1
         # The desk may take the last one even where policy demands MFA: the user enrolls anew at the next login.
         if is_last and demanded and caller.uid == told.user:
             return Refused(why=Why.LAST_AUTHENTICATOR)
+        if soft:
+            totp.shelve(rows, told.user, told.uid, self._clock.now())
         totp.delete(rows, told.user, told.uid)
         if is_enrolled:
             self._sessions.end_challenges(rows, told.user)

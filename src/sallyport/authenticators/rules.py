@@ -12,6 +12,8 @@ class Plea:
     reason: str | None = None
     caller_code: Hidden[str] | None = None
     """Read out to the desk by the user: six digits."""
+    lost: bool = False
+    """Its owner says that somebody else may have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

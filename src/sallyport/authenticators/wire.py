@@ -112,6 +112,8 @@ class Removal(Reasoned, frozen=True, rename="camel", kw_only=True, forbid_unknow
     """The body of a removal, which may say why; the desk may add the code that the user has read out to it."""
 
     caller_code: Field | UnsetType = UNSET
+    lost: bool | UnsetType = UNSET
+    """Whoever has it may be somebody else: then it never comes back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +220,7 @@ def parse_removal(body: Removal) -> Plea:
     code = None if isinstance(body.caller_code, UnsetType) else body.caller_code.replace(" ", "")
     if code is not None and not _CALLER_CODE.fullmatch(code):
         raise UnfitError("/callerCode", "A caller code has six digits.")
-    return Plea(reason=reason_in(body), caller_code=Hidden(code) if code else None)
+    return Plea(reason=reason_in(body), caller_code=Hidden(code) if code else None, lost=body.lost is True)
 
 
 def _description(body: NewSecret | SecretChange) -> str | None:

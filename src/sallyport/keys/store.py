@@ -36,6 +36,19 @@ TOTP_UNDER = Sql(
        ORDER BY user_id, id LIMIT :most"""
 )
 RESEAL_TOTP = Sql("UPDATE totp SET seed_sealed = :new WHERE user_id = :user AND id = :uid AND seed_sealed = :old")
+REMOVED_NEXT_KEY = Sql(
+    """SELECT substr(seed_sealed, 2, 8) FROM removed_totp
+       WHERE substr(seed_sealed, 2, 8) > :after ORDER BY substr(seed_sealed, 2, 8) LIMIT 1"""
+)
+REMOVED_COUNT = Sql("SELECT count(*) FROM removed_totp WHERE substr(seed_sealed, 2, 8) = :key")
+REMOVED_UNDER = Sql(
+    """SELECT user_id, id, seed_sealed FROM removed_totp
+       WHERE (user_id, id) > (:user, :uid) AND CASE substr(seed_sealed, 2, 8) WHEN :key THEN 1 END = 1
+       ORDER BY user_id, id LIMIT :most"""
+)
+RESEAL_REMOVED = Sql(
+    "UPDATE removed_totp SET seed_sealed = :new WHERE user_id = :user AND id = :uid AND seed_sealed = :old"
+)
 
 OUTBOX_NEXT_KEY = Sql(
     """SELECT substr(letter_sealed, 2, 8) FROM outbox
@@ -109,6 +122,9 @@ _PASSWORDS: Final = Naming(
     ring="sealing", where="passwords.hash_sealed", count=PASSWORD_COUNT, next_key=PASSWORD_NEXT_KEY
 )
 _TOTP: Final = Naming(ring="sealing", where="totp.seed_sealed", count=TOTP_COUNT, next_key=TOTP_NEXT_KEY)
+_REMOVED: Final = Naming(
+    ring="sealing", where="removed_totp.seed_sealed", count=REMOVED_COUNT, next_key=REMOVED_NEXT_KEY
+)
 _OUTBOX: Final = Naming(ring="sealing", where="outbox.letter_sealed", count=OUTBOX_COUNT, next_key=OUTBOX_NEXT_KEY)
 _CODES: Final = Naming(
     ring="pepper", where="backup_sets.pepper_id", count=CODES_COUNT, next_key=CODES_NEXT_PEPPER, as_text=True
@@ -121,10 +137,12 @@ _DEVICES: Final = Naming(
 )
 _SUCCESSORS: Final = Naming(ring="pepper", where="refresh_tokens.successor_salt", count=SUCCESSORS_COUNT, next_key=None)
 _AUDIT: Final = Naming(ring="audit", where="audit_log.row_digest", count=AUDIT_ROWS_COUNT, next_key=None)
-NAMINGS: Final = (_PASSWORDS, _TOTP, _OUTBOX, _CODES, _API_KEYS, _DEVICES, _SUCCESSORS, _AUDIT)
+NAMINGS: Final = (_PASSWORDS, _TOTP, _REMOVED, _OUTBOX, _CODES, _API_KEYS, _DEVICES, _SUCCESSORS, _AUDIT)
 SEALED: Final = (
     Sealed(table="passwords", column="hash_sealed", naming=_PASSWORDS, under=PASSWORDS_UNDER, reseal=RESEAL_PASSWORD),
     Sealed(table="totp", column="seed_sealed", naming=_TOTP, under=TOTP_UNDER, reseal=RESEAL_TOTP),
+    # At home where it comes back to: it goes there as it is.
+    Sealed(table="totp", column="seed_sealed", naming=_REMOVED, under=REMOVED_UNDER, reseal=RESEAL_REMOVED),
     Sealed(table="outbox", column="letter_sealed", naming=_OUTBOX, under=OUTBOX_UNDER, reseal=RESEAL_OUTBOX),
 )
 """What a rotation of the sealing ring makes anew; the proof of the rings comes on top."""

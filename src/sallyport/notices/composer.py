@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from sallyport.kernel.clock import moment
+from sallyport.notices.news import UNDO_PAGE
 from sallyport.notices.rules import Letter, link, message, split, told
 from sallyport.notices.store import Parcel, Reader
 
@@ -34,6 +35,7 @@ class Composer:
     def mail(self, letter: Letter, parcel: Parcel, reader: Reader, to: str) -> EmailMessage:
         """Write a mail to an address."""
         url = link(self._public_url, letter.page, parcel.user or "", letter.token) if letter.token else ""
+        undo = link(self._public_url, UNDO_PAGE, parcel.user or "", letter.undo) if letter.undo else ""
         words = self._words.get_template(f"{letter.template}.txt").render(
             **told(letter.facts),
             name=reader.name,
@@ -41,11 +43,12 @@ class Composer:
             service=self._service,
             public_url=self._public_url,
             link=url,
+            undo=undo,
             at=f"{moment(parcel.created_at):%Y-%m-%d %H:%M} UTC",
         )
         subject, paragraphs = split(words)
         html = self._words.get_template("layout.html").render(
-            subject=subject, paragraphs=paragraphs, link=url, service=self._service
+            subject=subject, paragraphs=paragraphs, links=(url, undo), service=self._service
         )
         return message(
             sender=self._sender,

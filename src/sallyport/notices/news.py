@@ -8,6 +8,7 @@ from sallyport.audit.rules import BY_OPERATOR, Event, Factor, Outcome, Record
 from sallyport.notices.rules import Letter
 
 NOT_ME_PAGE: Final = "/ui/not-me"
+UNDO_PAGE: Final = "/ui/undo"
 
 Judge = Callable[[Record], str | None]
 """Returns the template of a notice, or None where a row is no news."""
@@ -19,7 +20,15 @@ def notice(record: Record) -> Letter | None:
     if judge is None or record.user is None or record.outcome != Outcome.SUCCESS:
         return None
     template = judge(record)
-    return Letter(template=template, facts=_facts(record), page=NOT_ME_PAGE, disown=True) if template else None
+    if template is None:
+        return None
+    return Letter(template=template, facts=_facts(record), page=NOT_ME_PAGE, disown=True, restores=_comes_back(record))
+
+
+def _comes_back(record: Record) -> str | None:
+    """Return the uid of what its owner has removed and may have back."""
+    is_own = record.actor == record.user and record.factor == Factor.TOTP
+    return (record.detail or "").split(" ")[0] if is_own and record.event == Event.SECRET_REMOVED else None
 
 
 def _facts(record: Record) -> Mapping[str, str]:
@@ -72,6 +81,8 @@ _JUDGES: Final[Mapping[str, Judge]] = {
     Event.SECRET_CHANGED: _changed,
     Event.SECRET_ENROLLED: _always("factor_added"),
     Event.SECRET_REMOVED: _always("secret_removed"),
+    Event.SECRET_DISCARDED: _always("secret_removed"),
+    Event.SECRET_RESTORED: _always("factor_restored"),
     Event.SECRET_CODES_MADE: _always("codes_made"),
     Event.SECRET_SWITCHED_OFF: _always("factor_off"),
     Event.USER_CHANGED: _user_changed,

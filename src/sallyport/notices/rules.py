@@ -42,6 +42,10 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """Stands in the fragment of its link."""
     disown: bool = False
     """Its link says "this was not me": the token is made when the mail goes out."""
+    restores: str | None = None
+    """The uid of a removed secret that a second link brings back; its token is made when the mail goes out, too."""
+    undo: Hidden[str] | None = None
+    """Stands in the fragment of the second link. It is never stored."""
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +57,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     page: str
     token: str | None
     disown: bool = False
+    restores: str | None = None
 
 
 def link(public_url: str, page: str, user: str, token: Hidden[str]) -> str:

@@ -168,7 +168,8 @@ class Account:
 
     async def take_away(self, visit: Visit) -> Answer | Refused:
         """Remove an authenticator."""
-        refused = await self._remove(visit.me, visit.me.uid, visit.params["sid"], Plea())
+        plea = Plea(lost=visit.field("lost") == "yes")
+        refused = await self._remove(visit.me, visit.me.uid, visit.params["sid"], plea)
         # What is one's own never waits for a second person.
         return await self._one(visit, refused) if isinstance(refused, Refused) else moved(HOME)
 

@@ -12,7 +12,7 @@ from sallyport.kernel.opaque import Digest, digest_of
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.text import bounded
 from sallyport.login.rules import parse_identifier
-from sallyport.notices.news import NOT_ME_PAGE
+from sallyport.notices.news import NOT_ME_PAGE, UNDO_PAGE
 from sallyport.pages.cookies import Cookies
 from sallyport.pages.telling import N_
 from sallyport.pages.views import Views
@@ -22,6 +22,7 @@ from sallyport.recovery.flow.disown import Disown
 from sallyport.recovery.flow.reset import SetPasswordByMail
 from sallyport.recovery.flow.verify import SendVerification, VerifyAddress
 from sallyport.recovery.rules import RECOVER_PAGE, VERIFY_PAGE
+from sallyport.rescue.undo import UndoRemoval
 
 # The fragment of a mailed link, wherever it stands in what was pasted: whole links are what people copy.
 _LINK = re.compile(rf"id=(?P<user>{UID})&token=(?P<token>sp[a-z]_[A-Za-z0-9_-]{{16,128}})")
@@ -39,6 +40,7 @@ class Mailed:
         send: SendVerification,
         verify: VerifyAddress,
         disown: Disown,
+        undo: UndoRemoval,
         cookies: Cookies,
         views: Views,
     ) -> None:
@@ -47,6 +49,7 @@ class Mailed:
         self._send = send
         self._verify = verify
         self._disown = disown
+        self._undo = undo
         self._cookies = cookies
         self._view = views.page
 
@@ -137,6 +140,30 @@ class Mailed:
         shown = _shown(visit)
         return await self._disown(*shown, visit.client) if shown else _INCOMPLETE
 
+    async def back(self, visit: Visit) -> Answer | Refused:
+        """Ask for the password that brings a removed authenticator app back."""
+        return self._view(visit, "undo.html")
+
+    async def bring_back(self, visit: Visit) -> Answer | Refused:
+        """Bring it back: no session is made, and whatever session this browser had is over."""
+        if refused := await attempted(self._brought_back(visit)):
+            return self._view(visit, "undo.html", refused=refused)
+        return self._view(
+            visit,
+            "told.html",
+            headers=self._cookies.forget(),
+            title=N_("Your authenticator app is back"),
+            text=N_("Sign in with a code of it now, and make new backup codes."),
+            onward=SIGN_IN,
+            label=N_("Sign in"),
+        )
+
+    async def _brought_back(self, visit: Visit) -> Refused | None:
+        shown = _shown(visit)
+        if shown is None:
+            return _INCOMPLETE
+        return await self._undo(*shown, parse_password(visit.field("password"), "/password"), visit.client)
+
     async def send_link(self, visit: Visit) -> Answer | Refused:
         """Have a link mailed that verifies the address of the caller."""
         if refused := await self._send(visit.me):
@@ -157,6 +184,7 @@ class Mailed:
             Page(path=RECOVER_PAGE, who=Who.ANYONE, get=self.new_password, post=self.set_password),
             Page(path=VERIFY_PAGE, who=Who.ANYONE, get=self.address, post=self.verify_address),
             Page(path=NOT_ME_PAGE, who=Who.ANYONE, get=self.not_me, post=self.disown),
+            Page(path=UNDO_PAGE, who=Who.ANYONE, get=self.back, post=self.bring_back),
             Page(path=f"{VERIFY_PAGE}/send", post=self.send_link),
         ]
 

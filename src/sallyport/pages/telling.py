@@ -51,6 +51,8 @@ EVENTS: Final = {
     Event.SECRET_CHANGED: N_("Changed"),
     Event.SECRET_ENROLLED: N_("Authenticator app added"),
     Event.SECRET_REMOVED: N_("Removed"),
+    Event.SECRET_DISCARDED: N_("Authenticator app removed for good"),
+    Event.SECRET_RESTORED: N_("Authenticator app brought back"),
     Event.SECRET_CODES_MADE: N_("New backup codes made"),
     Event.SECRET_SWITCHED_OFF: N_("Authenticator apps switched off after too many wrong codes"),
     Event.SECRET_SUSPENDED: N_("API keys suspended"),

@@ -114,6 +114,22 @@ totp = Table(
     ),
 )
 
+# What its owner removed a short while ago: the seed waits, sealed as it was in `totp`, and opens nothing.
+removed_totp = Table(
+    "removed_totp",
+    metadata,
+    _owner(key=True),
+    _uid(key=True),
+    Column("seed_sealed", LargeBinary, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    _moment("enrolled_at"),
+    *_resource(),
+    # Until when it can come back.
+    _moment("expires_at"),
+    Index("removed_totp_by_sealing_key", text("substr(seed_sealed, 2, 8)")),
+    Index("removed_totp_by_expiry", "expires_at"),
+)
+
 backup_sets = Table(
     "backup_sets",
     metadata,

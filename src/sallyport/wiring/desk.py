@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sallyport.desk.flow import Approve, CallerCodes, DeskJudge
 from sallyport.rescue.flow import LostDevice
+from sallyport.rescue.undo import UndoRemoval
 
 if TYPE_CHECKING:
     from sallyport.wiring.service import Service
@@ -32,6 +33,21 @@ class DeskFlows:
             throttle=service.throttle,
             clients=service.clients,
             codes=self.caller_codes,
+            journal=service.journal,
+            clock=service.clock,
+        )
+
+    @cached_property
+    def undo(self) -> UndoRemoval:
+        """Brings a removed authenticator app back."""
+        service = self._service
+        return UndoRemoval(
+            work=service.work,
+            hashing=service.hashing,
+            tokens=service.mailed,
+            keeper=service.keeper,
+            throttle=service.throttle,
+            clients=service.clients,
             journal=service.journal,
             clock=service.clock,
         )

@@ -64,6 +64,7 @@ def mailed(service: "Service", cookies: Cookies, views: Views) -> Mailed:
         send=flows.send,
         verify=flows.verify,
         disown=flows.disown,
+        undo=service.desk.undo,
         cookies=cookies,
         views=views,
     )

@@ -138,7 +138,7 @@ class Service:
             *routes.roles(self).endpoints(),
             *metrics.endpoints(),
             *AuditRoutes(self.flows.read_audit).endpoints(),
-            *RescueRoutes(self.desk.lost_device).endpoints(),
+            *RescueRoutes(self.desk.lost_device, self.desk.undo).endpoints(),
             *DeskRoutes(self.desk.approve).endpoints(),
             *LoginsRoutes(self.flows.read_audit).endpoints(),
         ]

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from sallyport.authenticators.totp.flow import SweepRemoved
 from sallyport.desk.flow import SweepDesk
 from sallyport.login.flow.sweep import SweepChallenges
 from sallyport.notices.flow.carry import SweepOutbox
@@ -24,4 +25,5 @@ def sweeps(service: "Service") -> tuple[Any, ...]:
         SweepOutbox(service.work, service.clock),
         SweepTokens(service.work, service.clock),
         SweepDesk(service.work, service.clock),
+        SweepRemoved(service.work, service.clock),
     )

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from sallyport.authenticators.codes import DIGITS, TotpCode
-from sallyport.kernel.clock import MINUTE, SECOND
+from sallyport.kernel.clock import DAY, MINUTE, SECOND
 from sallyport.kernel.hidden import Hidden
 
 PERIOD: Final = 30
@@ -26,6 +26,8 @@ SEED_BYTES: Final = 20
 MOST_ENROLLED: Final = 5
 PENDING_LIFETIME: Final = 10 * MINUTE
 PENDING_TRIES: Final = 5
+UNDO_LIFETIME: Final = 3 * DAY
+"""How long one comes back that its owner has removed."""
 NO_STEP: Final = 0
 _HINT_STEPS: Final = 600 // PERIOD
 

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from sallyport.authenticators.rules import Authenticator, TotpTraits
-from sallyport.authenticators.totp.rules import NO_STEP, PENDING_TRIES, Accepted
+from sallyport.authenticators.totp.rules import NO_STEP, PENDING_TRIES, UNDO_LIFETIME, Accepted
 from sallyport.kernel.vault import Place
 from sallyport.store.work import Row, Rows, Soon, Sql
 
@@ -58,6 +58,30 @@ DESCRIBE = Sql(
        WHERE user_id = :user AND id = :uid AND version = :version"""
 )
 DELETE = Sql("DELETE FROM totp WHERE user_id = :user AND id = :uid")
+
+# An app that a hundred wrong codes have switched off does not come back: it would be on again.
+IS_ON = Sql(
+    """SELECT 1 FROM totp
+       WHERE user_id = :user AND id = :uid AND enrolled_at IS NOT NULL AND switched_off_at IS NULL"""
+)
+_KEPT: Final = "user_id, id, seed_sealed, last_step, enrolled_at, description, created_at, last_used_at"
+SHELVE = Sql(
+    f"""INSERT INTO removed_totp ({_KEPT}, modified_at, version, expires_at)
+        SELECT {_KEPT}, :now, version, :expires_at FROM totp WHERE user_id = :user AND id = :uid"""  # noqa: S608  # as above
+)
+# The step that was spent last comes with it: no code is good again.
+RESTORE = Sql(
+    f"""INSERT INTO totp ({_KEPT}, modified_at, version, expires_at, tries_left)
+        SELECT {_KEPT}, :now, version + 1, :now, 0 FROM removed_totp
+        WHERE user_id = :user AND id = :uid AND expires_at > :now"""  # noqa: S608  # as above
+)
+SHELVED = Sql("SELECT 1 FROM removed_totp WHERE user_id = :user AND id = :uid AND expires_at > :now")
+UNSHELVE = Sql("DELETE FROM removed_totp WHERE user_id = :user AND id = :uid")
+FORGET_REMOVED = Sql("DELETE FROM removed_totp WHERE user_id = :user")
+SWEEP_REMOVED = Sql(
+    """DELETE FROM removed_totp WHERE (user_id, id) IN
+       (SELECT user_id, id FROM removed_totp WHERE expires_at <= :now ORDER BY expires_at LIMIT :most)"""
+)
 
 
 class SealedSeed(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,6 +172,36 @@ def describe(rows: Rows, told: Authenticator, description: str | None, now: int)
 def delete(rows: Rows, user: str, uid: str) -> None:
     """Erase an authenticator."""
     rows.change(DELETE, user=user, uid=uid)
+
+
+def is_on(rows: Rows, user: str, uid: str) -> bool:
+    """Tell whether codes of an authenticator are good."""
+    return rows.one(IS_ON, user=user, uid=uid) is not None
+
+
+def shelve(rows: Rows, user: str, uid: str, now: int) -> None:
+    """Keep an authenticator that is about to be erased, so that it can come back for a while."""
+    rows.change(SHELVE, user=user, uid=uid, now=now, expires_at=now + UNDO_LIFETIME)
+
+
+def is_shelved(rows: Rows, user: str, uid: str, now: int) -> bool:
+    """Tell whether a removed authenticator can come back."""
+    return rows.one(SHELVED, user=user, uid=uid, now=now) is not None
+
+
+def restore(rows: Rows, user: str, uid: str, now: int) -> bool:
+    """Enroll a removed authenticator again, as it was; False where it can't come back any more."""
+    return bool(rows.change(RESTORE, user=user, uid=uid, now=now)) and bool(rows.change(UNSHELVE, user=user, uid=uid))
+
+
+def forget_removed(rows: Rows, user: str) -> None:
+    """Let nothing come back that a user has removed."""
+    rows.change(FORGET_REMOVED, user=user)
+
+
+def sweep_removed(rows: Rows, now: int, most: int) -> int:
+    """Erase what can't come back any more; returns how many."""
+    return rows.change(SWEEP_REMOVED, now=now, most=most)
 
 
 def _seed(row: Row) -> SealedSeed:

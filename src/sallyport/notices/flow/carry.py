@@ -14,10 +14,10 @@ from sallyport.notices import store
 from sallyport.notices.carriers import Carrier, NotCarriedError
 from sallyport.notices.composer import Composer
 from sallyport.notices.flow.outbox import Outbox, decoded, place
-from sallyport.notices.flow.tokens import MailedTokens
-from sallyport.notices.rules import DEAD_LETTERS_KEPT, LEASE, pause
+from sallyport.notices.flow.tokens import MailedTokens, Purpose
+from sallyport.notices.rules import DEAD_LETTERS_KEPT, LEASE, Letter, pause
 from sallyport.notices.store import Parcel
-from sallyport.store.work import Work
+from sallyport.store.work import Rows, Work
 
 _AT_A_TIME: Final = 4
 """Mails on their way at once: a server that keeps one waiting does not keep all."""
@@ -111,15 +111,19 @@ class Postman:
             return  # about nobody, or who has left meanwhile
         if self._clock.now() >= parcel.expires_at:
             raise NotCarriedError("nobody took it in time", for_good=True)
-        if letter.disown:
-            token = await self._work(lambda rows: self._tokens.for_letter(rows, parcel.user or "", parcel.uid))
-            letter = replace(letter, token=token)
+        letter = await self._work(lambda rows: self._with_tokens(rows, letter, parcel)) if letter.disown else letter
         try:
             mail = self._composer.mail(letter, parcel, reader, to)
         except (ValueError, TemplateError) as fault:
             raise NotCarriedError(f"can't be put into words: {type(fault).__name__}", for_good=True) from fault
         await self._carrier(mail, parcel.uid)
         self._sent.count()
+
+    def _with_tokens(self, rows: Rows, letter: Letter, parcel: Parcel) -> Letter:
+        user, undo = parcel.user or "", None
+        if letter.restores:
+            undo = self._tokens.for_letter(rows, user, parcel.uid, Purpose.UNDO, letter.restores)
+        return replace(letter, token=self._tokens.for_letter(rows, user, parcel.uid), undo=undo)
 
     async def _put_off(self, parcel: Parcel, fault: NotCarriedError) -> None:
         due_at = self._clock.now() + pause(parcel.tries)

@@ -84,6 +84,7 @@ def _encoded(letter: Letter) -> Hidden[bytes]:
         page=letter.page,
         token=letter.token.reveal() if letter.token else None,
         disown=letter.disown,
+        restores=letter.restores,
     )
     return Hidden(msgspec.json.encode(written))
 
@@ -98,4 +99,5 @@ def decoded(opened: Hidden[bytes]) -> Letter:
         page=written.page,
         token=Hidden(written.token) if written.token else None,
         disown=written.disown,
+        restores=written.restores,
     )

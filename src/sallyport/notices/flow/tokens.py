@@ -30,13 +30,21 @@ class Purpose(enum.StrEnum):
     VERIFICATION = "verification"
     DISOWN = "disown"
     """Says that it was somebody else who did what a notice tells of."""
+    UNDO = "undo"
+    """Brings back, beside the password, what a notice tells to be removed."""
 
 
-_PREFIX: Final[Mapping[Purpose, str]] = {Purpose.RECOVERY: RESET, Purpose.VERIFICATION: VERIFY, Purpose.DISOWN: MAILED}
+_PREFIX: Final[Mapping[Purpose, str]] = {
+    Purpose.RECOVERY: RESET,
+    Purpose.VERIFICATION: VERIFY,
+    Purpose.DISOWN: MAILED,
+    Purpose.UNDO: MAILED,
+}
 LIFETIME: Final[Mapping[Purpose, int]] = {
     Purpose.RECOVERY: 30 * MINUTE,
     Purpose.VERIFICATION: DAY,
     Purpose.DISOWN: 7 * DAY,
+    Purpose.UNDO: 3 * DAY,
 }
 
 
@@ -81,11 +89,13 @@ class MailedTokens:
         store.void_tokens(rows, wanted.subject, wanted.purpose, self._clock.now())
         return self._add(rows, wanted, new_token(_PREFIX[wanted.purpose], self._randomness))
 
-    def for_letter(self, rows: Rows, user: str, letter: str) -> Hidden[str]:
-        """Return the token with which a user says that it was somebody else; the same for each try of a letter."""
-        bits = self._vault.peppered(self._vault.pepper_id, "disown token", letter.encode())
-        wanted = Wanted(purpose=Purpose.DISOWN, subject=user, user=user, address=b"")
-        return self._add(rows, wanted, written(_PREFIX[Purpose.DISOWN], bits))
+    def for_letter(
+        self, rows: Rows, user: str, letter: str, purpose: Purpose = Purpose.DISOWN, made_for: str = ""
+    ) -> Hidden[str]:
+        """Return the token with which a user answers a notice; the same for each try of a letter."""
+        bits = self._vault.peppered(self._vault.pepper_id, f"{purpose} token", letter.encode())
+        wanted = Wanted(purpose=purpose, subject=user, user=user, address=b"", made_for=made_for)
+        return self._add(rows, wanted, written(_PREFIX[purpose], bits))
 
     def _add(self, rows: Rows, wanted: Wanted, token: Hidden[str]) -> Hidden[str]:
         now = self._clock.now()

@@ -1,7 +1,8 @@
-"""Saying that it was somebody else: every session ends, devices are forgotten, API keys suspended, and no more."""
+"""Saying that it was somebody else: sessions end, devices go, API keys rest, nothing removed comes back. No more."""
 
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Entry, Event
+from sallyport.authenticators.totp import store as totp
 from sallyport.kernel.caller import Client
 from sallyport.kernel.opaque import Digest
 from sallyport.kernel.outcomes import Refused
@@ -47,5 +48,6 @@ class Disown:
         self._throttle.succeeded(rows, tried)
         self._keeper.end_every(rows, user, client)
         self._cut_off(rows, user, client)
+        totp.forget_removed(rows, user)
         self._journal.note(rows, attempt, client)
         return None
