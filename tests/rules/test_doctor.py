@@ -266,6 +266,13 @@ def test_an_admin_without_a_second_factor_is_red_where_others_reach_the_service(
     assert (finding.state, finding.told) == (state, "1 of 2 without a second factor")
 
 
+def test_that_nobody_is_trusted_is_told_once_somebody_was() -> None:
+    finding = found(policy.trusted, facts({}, database=replace(DATABASE, trusted=0)))
+    assert (finding.state, finding.told) == (State.WARN, "nobody may act on others")
+    assert "roles add-member" in finding.remedy
+    assert found(policy.trusted, facts({}, database=replace(DATABASE, trusted=0, started=False))).state is State.OK
+
+
 def test_a_chosen_password_before_the_first_start_is_no_fault() -> None:
     environ = {"SALLYPORT_ADMIN_PASSWORD": "an operator chose these words"}
     assert policy.first_password(facts(environ, database=replace(DATABASE, started=False))) is None

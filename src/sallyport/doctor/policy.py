@@ -45,10 +45,13 @@ def second_factor(facts: Facts) -> Finding:
 
 
 def trusted(facts: Facts) -> Finding | None:
-    """Those who act on others have a second factor."""
+    """Those who act on others have a second factor, and somebody is there."""
     seen = facts.database
     if isinstance(seen, str):
         return None
+    if seen.started and not seen.trusted:
+        told, remedy = "nobody may act on others", "sallyport roles add-member admin NAME, on the host"
+        return Finding(check="trusted roles", state=State.WARN, told=told, remedy=remedy, clauses=("ASVS 6.3.3",))
     clauses, told = ("ASVS 6.3.3",), f"{seen.trusted_without_mfa} of {seen.trusted} without a second factor"
     if seen.trusted_without_mfa:
         state = State.FAIL if is_exposed(facts) else State.WARN
