@@ -224,6 +224,7 @@ def test_only_the_host_resets_an_equal(home: Path, service: Server) -> None:
         (("users", "list", "--url", "http://127.0.0.1:1"), "", "say --login NAME, or --key-file"),
         (("users", "list", "--url", "http://127.0.0.1:1", "--login", "a"), "", "say --login-stdin"),
         (("users", "list", "--url", "http://127.0.0.1:1", "--login-stdin"), "", "--login NAME"),
+        (("users", "list", "--url", "http://127.0.0.1:1", "--key-file", "/dev/null"), "", "its first line is empty"),
         (("users", "list", "--url", "http://127.0.0.1:1", "--key-file", "k", "--login", "a"), "", "not both"),
         (("users", "list", "--url", "http://127.0.0.1:1", "--database", "sqlite:///x"), "", "not both"),
         (("users", "list", "--login", "a"), "", "go with --url"),

@@ -30,6 +30,8 @@ class Remote:
         self._where = where
         self._person = person
         self._token = first_line(where.key_file, "--key-file") if where.key_file else ""
+        if where.key_file and not self._token:
+            raise WrongUseError(f"--key-file {where.key_file}: its first line is empty, and no key")
 
     def ask(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Any:  # noqa: ANN401  # JSON of any shape
         """Return what is answered. Raises `RefusedError` or `FailedError`."""
