@@ -89,11 +89,8 @@ def refuse_newer(database: Database, version: str | None) -> None:
 def demand_fit(database: Database) -> None:
     """Raise `StorageUnavailableError` where this release can't read a database as it is; brings nothing up."""
     if not is_fit(found := version_of(database)):
-        what = (
-            f"has the schema {found}, and this release knows {HEAD}"
-            if found
-            else "is not there, or no database of ours"
-        )
+        other = f"has the schema {found}, and this release knows {HEAD}"
+        what = other if found else "is not there, or no database of ours"
         remedy = "run this in the folder of the service, name the right one, or start the service once"
         message = f"{database.name} {what}: {remedy}"
         raise StorageUnavailableError(message)
