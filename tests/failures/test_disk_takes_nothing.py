@@ -221,10 +221,13 @@ def until(holds: Any) -> None:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[tuple[list[str], Path]]:
-    """Give a command that runs another one with a file system of its own, of 3 MiB, mounted below a folder."""
+    """Give a command that runs another one with a file system of its own, of 32 MiB, mounted below a folder.
+
+    When there is room again, the log of all who were refused fits in before it is copied.
+    """
     place = folder / "small"
     place.mkdir()
-    shell = 'mount -t tmpfs -o size=3m,mode=700 none "$0" && exec "$@"'
+    shell = 'mount -t tmpfs -o size=32m,mode=700 none "$0" && exec "$@"'
     inside = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", shell, str(place)]
     tried = subprocess.run([*inside, "true"], capture_output=True, text=True, check=False)
     if tried.returncode and os.environ.get("CI") == "true":

@@ -104,7 +104,7 @@ def test_bash_completes_what_is_typed(tmp_path: Path) -> None:
     _sallyport_completion sallyport
     echo "${{COMPREPLY[@]}}"
     """
-    assert shell("bash", script, tmp_path, folder) == "reset-mfa"
+    assert shell("bash", script, tmp_path, folder) == "reset-mfa reset-password"
 
 
 def test_zsh_completes_what_is_typed(tmp_path: Path) -> None:
