@@ -24,6 +24,7 @@ WALKS_HERE = {
     "sallyport.backups.store.END_CHALLENGES": "a restore, which there is for files only",
     "sallyport.backups.store.END_SESSIONS": "as above",
     "sallyport.backups.store.END_TOKENS": "as above",
+    "sallyport.backups.store.END_REMOVED": "as above",
 }
 """What SQLite's plans do not call a walk."""
 
