@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from tests.server import Server, serving
 from tests.world import PASSWORD
@@ -149,7 +149,11 @@ class Human:
     def scan(self) -> None:
         """Read the key off the screen, as a camera would."""
         picture = self.folder / "screen.png"
-        self.page.screenshot(path=picture)
+        try:
+            self.page.screenshot(path=picture)
+        except Error:  # Chromium has no frame to give where the machine is busy; a moment later it has
+            self.page.wait_for_timeout(500)
+            self.page.screenshot(path=picture)
         read = subprocess.run([self.zbarimg, "--raw", "-q", str(picture)], capture_output=True, text=True, check=True)
         self.scanned = read.stdout.strip()
         (self.seed,) = parse_qs(urlsplit(self.scanned).query)["secret"]

@@ -114,9 +114,10 @@ class Proxy:
             await self._listen()
 
     async def _close(self) -> None:
-        self._reset_all()
         if self._server:
             self._server.close()
+        await asyncio.sleep(0.05)  # whom the server has let in at the last moment is a line then, and is reset as well
+        self._reset_all()
         await asyncio.sleep(0.05)  # the transports close in the next turns of the loop
 
     def _reset_all(self) -> None:

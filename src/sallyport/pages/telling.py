@@ -93,6 +93,7 @@ _REFUSALS: Final = {
     Why.NAME_TAKEN: N_("Another account has this name."),
     Why.LIMIT_REACHED: N_("You have as many of these as there can be. Remove one first."),
     Why.LAST_AUTHENTICATOR: N_("Your account still needs this one."),
+    Why.LAST_TRUSTED: N_("Nobody would be left who may act on others."),
     Why.VERSION_CONFLICT: N_("It was changed in the meantime. Look at it again."),
     Why.NOT_FOUND: N_("There is nothing here, or nothing any more."),
     Why.FORBIDDEN: N_("This is not yours to do."),

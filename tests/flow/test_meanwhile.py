@@ -1,0 +1,95 @@
+"""What the gate saw may be false when a flow runs: flows that judge it again, called with a caller of a moment ago."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from sallyport.authenticators.rules import Plea
+from sallyport.desk import flow as desk
+from sallyport.desk import store
+from sallyport.edge.answers import Credential
+from sallyport.kernel.caller import Caller, Client
+from sallyport.kernel.ids import is_uid
+from sallyport.kernel.outcomes import Refused, Why
+from sallyport.login import store as login
+from sallyport.login.rules import By, Identifier
+from sallyport.rescue.flow import _Seen
+from sallyport.sessions import store as sessions
+from sallyport.store.work import Rows
+from tests.surgery import give_roles
+from tests.world import PASSWORD, Person, World
+
+HERE = Client(ip="127.0.0.1", user_agent="")
+
+
+async def seen_by_the_gate(person: Person) -> Caller:
+    caller = await person.world.service.gate.caller(Credential("bearer", person.token), HERE)
+    assert isinstance(caller, Caller)
+    return caller
+
+
+def why(outcome: object) -> Why:
+    assert isinstance(outcome, Refused)
+    return outcome.why
+
+
+async def test_a_desk_that_was_signed_out_removes_nothing_and_an_equal_of_a_moment_ago_is_let_alone(
+    world: World,
+) -> None:
+    admin, alice, bob = await world.admin(), await world.enrolled("alice"), await world.enrolled("bob")
+    caller, every = await seen_by_the_gate(admin), world.service.flows.remove.every
+    await give_roles(bob, "admin")
+    assert why(await every(caller, bob.uid, Plea())) is Why.FORBIDDEN
+    assert (await admin.call("POST", "/auth/logout")).status_code == 204
+    assert why(await every(caller, alice.uid, Plea())) is Why.INVALID_TOKEN
+    assert (await alice.call("GET", "/users/me")).json()["mfaEnabled"] is True
+
+
+async def test_a_second_person_who_was_signed_out_confirms_nothing(make_world: Any, monkeypatch: Any) -> None:
+    world: World = await make_world({"SALLYPORT_DESK_APPROVAL": "two"})
+    admin, alice, second = await world.admin(), await world.enrolled("alice"), await world.register("second")
+    await give_roles(second, "admin")
+    asked = await admin.call("DELETE", f"/users/{alice.uid}/mfa", {"reason": "lost"})
+    assert asked.status_code == 202
+    caller = await seen_by_the_gate(second)
+    assert (await second.call("POST", "/auth/logout")).status_code == 204
+    assert why(await world.service.desk.approve(caller, asked.json()["uid"])) is Why.INVALID_TOKEN
+    # Two at least are swept where one is swept at a time.
+    monkeypatch.setattr(desk, "_SWEPT_AT_ONCE", 1)
+    world.clock.advance(7_200)
+    await desk.SweepDesk(world.service.work, world.clock)()
+    assert (await world.service.work.read(lambda rows: store.find(rows, asked.json()["uid"], 0))) is None
+
+
+async def test_a_password_that_was_changed_while_it_was_judged_gives_no_code_for_the_desk(world: World) -> None:
+    alice, service = await world.enrolled("alice"), world.service
+
+    def gather(rows: Rows) -> _Seen:
+        candidate = login.candidate(rows, Identifier(By.UID, alice.uid))
+        tried = service.throttle.password(rows, f"uid:{alice.uid}", alice.uid, HERE)
+        assert not isinstance(tried, Refused)
+        return _Seen(candidate=candidate, tried=tried)
+
+    seen = await service.work(gather)
+    secrets = (await alice.call("GET", "/users/me/secrets")).json()
+    (uid, version) = next((one["uid"], one["version"]) for one in secrets if one["type"] == "password")
+    body = {"version": version, "current": PASSWORD, "secret": "another set of plain words"}
+    assert (await alice.call("PUT", f"/users/me/secrets/{uid}", body)).status_code == 200
+    late = await service.work(lambda rows: service.desk.lost_device._record(rows, seen, None, HERE, right=True))
+    assert why(late) is Why.INVALID_CREDENTIALS
+
+
+async def test_a_rule_meets_a_user_once_and_nobody_who_is_gone(make_world: Any) -> None:
+    world: World = await make_world({"SALLYPORT_REQUIRE_MFA": "all", "SALLYPORT_MFA_GRACE": "1d"})
+    admin, service = await world.admin(), world.service
+
+    def unit(rows: Rows) -> None:
+        owner = sessions.owner_in(sessions.owner(rows, admin.uid))
+        assert owner
+        for _ in range(2):
+            service.keeper.meet(rows, admin.uid, replace(owner, met_at=None), None)
+
+    await service.work(unit)
+    nobody = service.ids.new()
+    assert is_uid(nobody)
+    await service.sessions.meet(nobody, HERE)
