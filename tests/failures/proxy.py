@@ -66,7 +66,8 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever)
         self._thread.start()
-        self._server: asyncio.Server | None = None
+        self._door: socket.socket | None = None
+        self._serving = set[asyncio.Task[None]]()
         with socket.socket() as free:
             free.bind((HOST, 0))
             self.port = int(free.getsockname()[1])
@@ -98,7 +99,23 @@ class Proxy:
         return asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, HOST, self.port, reuse_address=True)
+        # Not asyncio's own server: one that is closed between the acceptance of a connection and the making of its
+        # transport drops the socket unclosed (CPython 3.11, selector_events._accept_connection2).
+        self._door = socket.create_server((HOST, self.port))
+        self._door.settimeout(0)
+        self._loop.add_reader(self._door, self._accept, self._door)
+
+    def _accept(self, door: socket.socket) -> None:
+        with suppress(OSError):  # whoever knocked has gone
+            task = self._loop.create_task(self._serve(door.accept()[0]))
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+
+    def _shut(self) -> None:
+        if self._door:
+            self._loop.remove_reader(self._door)
+            self._door.close()
+            self._door = None
 
     async def _go(self, way: Way) -> None:
         before, self._way = self._way, way
@@ -107,16 +124,14 @@ class Proxy:
         if before is not Way.OPEN and way is Way.OPEN:
             for line in [line for line in self._lines if line.dead]:
                 self._reset(line)
-        if way is Way.REFUSED and self._server:
-            self._server.close()
-            self._server = None
-        elif self._server is None:
+        if way is Way.REFUSED:
+            self._shut()
+        elif self._door is None:
             await self._listen()
 
     async def _close(self) -> None:
-        if self._server:
-            self._server.close()
-        await asyncio.sleep(0.05)  # whom the server has let in at the last moment is a line then, and is reset as well
+        self._shut()
+        await asyncio.sleep(0.05)  # whom the door has let in at the last moment is a line then, and is reset as well
         self._reset_all()
         await asyncio.sleep(0.05)  # the transports close in the next turns of the loop
 
@@ -134,11 +149,12 @@ class Proxy:
         for task in line.tasks:
             task.cancel()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, accepted: socket.socket) -> None:
         self.accepted += 1
+        reader, writer = await asyncio.open_connection(sock=accepted)
         line = _Line(writer)
         self._lines.add(line)
-        if self._way is Way.RESET:
+        if self._way in {Way.RESET, Way.REFUSED}:
             self._reset(line)
             return
         if self._way is not Way.OPEN:

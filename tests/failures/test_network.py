@@ -176,9 +176,6 @@ FLAPS = 100
 _MOST_CONNECTIONS = 16
 
 
-# The network of the tests may lose sight of a connection that it let in while it shut its door. What leaks in the
-# service is counted below, in files, threads and connections.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_after_a_hundred_flaps_nothing_has_leaked(
     server: Server, proxy: Proxy, cluster: Cluster, database: str
 ) -> None:
