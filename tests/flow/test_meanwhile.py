@@ -61,6 +61,23 @@ async def test_a_second_person_who_was_signed_out_confirms_nothing(make_world: A
     assert (await world.service.work.read(lambda rows: store.find(rows, asked.json()["uid"], 0))) is None
 
 
+async def test_of_two_second_persons_the_later_one_finds_nothing_to_confirm(make_world: Any, monkeypatch: Any) -> None:
+    world: World = await make_world({"SALLYPORT_DESK_APPROVAL": "two"})
+    admin, alice, second = await world.admin(), await world.enrolled("alice"), await world.register("second")
+    await give_roles(second, "admin")
+    asked = await admin.call("DELETE", f"/users/{alice.uid}/mfa", {"reason": "lost"})
+    claim = store.claim
+
+    def after_another(rows: Rows, uid: str, now: int) -> bool:
+        assert claim(rows, uid, now)
+        return claim(rows, uid, now)
+
+    monkeypatch.setattr(store, "claim", after_another)
+    caller = await seen_by_the_gate(second)
+    assert why(await world.service.desk.approve(caller, asked.json()["uid"])) is Why.NOT_FOUND
+    assert (await alice.call("GET", "/users/me")).json()["mfaEnabled"] is True
+
+
 async def test_a_password_that_was_changed_while_it_was_judged_gives_no_code_for_the_desk(world: World) -> None:
     alice, service = await world.enrolled("alice"), world.service
 
