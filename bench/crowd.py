@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bench.people import CLIENT, PASSWORD, Person, hasher, seed_of
-from sallyport.audit.rules import CHAIN, IP, ROW, Event, Factor, Mark, Outcome, Record, bound_ip, canonical, link
+from sallyport.audit.chain import CHAIN, IP, ROW, Mark, bound_ip, canonical, link
+from sallyport.audit.rules import Event, Factor, Outcome, Record
 from sallyport.authenticators.totp.store import seed_place
 from sallyport.kernel.clock import DAY, HOUR, MINUTE
 from sallyport.kernel.hidden import Hidden

@@ -25,7 +25,7 @@ from bench.people import Person, Town, environ_of, service_in
 from bench.scenario import Finding
 from bench.server import Server
 from bench.stage import Size
-from sallyport.audit.rules import START
+from sallyport.audit.chain import START
 from sallyport.kernel.clock import MINUTE
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.opaque import CHALLENGE, digest_of, new_token

@@ -9,11 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from sallyport.audit import store
+from sallyport.audit.chain import Mark
 from sallyport.audit.checkpoint import CheckpointFile, CheckpointRefusedError
 from sallyport.audit.flow.read import ReadAudit
 from sallyport.audit.flow.seal import SEALED_AT_ONCE, SealAudit
 from sallyport.audit.keys import AuditKeys
-from sallyport.audit.rules import Entry, Event, Factor, Mark
+from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.kernel.caller import Client
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.vault import Ring

@@ -6,26 +6,10 @@ import json
 import pytest
 from msgspec.structs import replace
 
+from sallyport.audit.chain import CHAIN, IP, ROW, START, Mark, altered, bound_ip, canonical, link, mark_of, misplaced
 from sallyport.audit.http import moment
 from sallyport.audit.keys import AuditKeys
-from sallyport.audit.rules import (
-    CHAIN,
-    IP,
-    ROW,
-    START,
-    Event,
-    Factor,
-    Mark,
-    Outcome,
-    Record,
-    altered,
-    bound_ip,
-    canonical,
-    link,
-    mark_of,
-    misplaced,
-    oldest_uid,
-)
+from sallyport.audit.rules import Event, Factor, Outcome, Record, oldest_uid
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.text import UnfitError
 from sallyport.kernel.vault import Ring

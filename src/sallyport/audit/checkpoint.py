@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Final
 
+from sallyport.audit.chain import CHECKPOINT, Mark, sealed
 from sallyport.audit.keys import AuditKeys
-from sallyport.audit.rules import CHECKPOINT, Mark, sealed
 from sallyport.kernel import durable
 from sallyport.kernel.turns import turn_in
 

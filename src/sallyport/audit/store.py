@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from sallyport.audit.rules import START, Mark, Record
+from sallyport.audit.chain import START, Mark
+from sallyport.audit.rules import Record
 from sallyport.store.work import Row, Rows, Sql
 
 _FIELDS: Final = (

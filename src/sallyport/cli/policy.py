@@ -14,7 +14,8 @@ from sallyport.kernel.clock import SystemClock, rfc3339
 from sallyport.kernel.policy import Policy
 from sallyport.policy.flow import SeeImpact, Totals
 from sallyport.policy.rules import Met
-from sallyport.settings import Settings, SettingsRefusedError, load, policy_of
+from sallyport.settings import Settings, SettingsRefusedError, load
+from sallyport.settings.decisions import policy_of
 from sallyport.store import schema
 from sallyport.store.database import database_at
 from sallyport.store.work import StorageUnavailableError

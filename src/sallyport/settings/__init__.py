@@ -5,7 +5,7 @@ can stand in a file of its own, named by the variable with ``_FILE`` behind it.
 """
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -17,6 +17,7 @@ from sallyport.kernel.mailroute import MailRoute, MailServer
 from sallyport.kernel.policy import DeskRules, Policy
 from sallyport.pages.brand import Brand, read_brand
 from sallyport.settings import parsers
+from sallyport.settings.decisions import policy_of
 
 PREFIX: Final = "SALLYPORT_"
 FILE: Final = "sallyport.toml"
@@ -163,19 +164,6 @@ class Settings:
             two_persons=self.desk_approval == "two",
             caller_code_required=self.desk_caller_code == "required",
         )
-
-
-def policy_of(require_mfa: str, trusted_roles: Iterable[str], grace: int) -> Policy:
-    """Return the decisions by role that a rule, parsed already, stands for."""
-    rule = require_mfa.removeprefix("report:")
-    named = rule.removeprefix("roles:") if rule.startswith("roles:") else ""
-    return Policy(
-        trusted_roles=frozenset(trusted_roles),
-        mfa_for_all=rule == "all",
-        mfa_for_roles=frozenset(parsers.words(named)),
-        mfa_grace=grace,
-        report_only=rule != require_mfa,
-    )
 
 
 def path_of(database_url: Hidden[str]) -> Path:

@@ -5,21 +5,10 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from sallyport.audit import store
+from sallyport.audit.chain import IP, ROW, bound_ip, canonical
 from sallyport.audit.decision import Decision, written
 from sallyport.audit.keys import AuditKeys
-from sallyport.audit.rules import (
-    ATTEMPTS,
-    BY_OPERATOR,
-    IP,
-    ROW,
-    Entry,
-    Event,
-    Factor,
-    Outcome,
-    Record,
-    bound_ip,
-    canonical,
-)
+from sallyport.audit.rules import ATTEMPTS, BY_OPERATOR, Entry, Event, Factor, Outcome, Record
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import Clock
 from sallyport.kernel.ids import Ids

@@ -7,9 +7,9 @@ import msgspec
 import structlog
 
 from sallyport.audit import store
+from sallyport.audit.chain import CHAIN, Mark, altered, link
 from sallyport.audit.checkpoint import CheckpointFile, CheckpointRefusedError
 from sallyport.audit.keys import AuditKeys
-from sallyport.audit.rules import CHAIN, Mark, altered, link
 from sallyport.kernel.clock import MINUTE, SECOND, Clock
 from sallyport.store.work import Rows, Work
 

@@ -7,9 +7,10 @@ from typing import Final
 import msgspec
 
 from sallyport.audit import store
+from sallyport.audit.chain import START, Mark, altered, mark_of, misplaced
 from sallyport.audit.checkpoint import CheckpointFile, CheckpointRefusedError
 from sallyport.audit.keys import AuditKeys
-from sallyport.audit.rules import START, Mark, Record, altered, mark_of, misplaced
+from sallyport.audit.rules import Record
 from sallyport.store.work import Rows, Work
 
 _AT_ONCE: Final = 500
