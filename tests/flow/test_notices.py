@@ -8,10 +8,11 @@ import pytest
 from sallyport.audit.rules import Event, Factor, Outcome, Record
 from sallyport.notices.news import notice
 from tests.attacks.surface import opens_nothing
+from tests.conftest import MakeWorld
 from tests.expect import refused
 from tests.mail import Mail
-from tests.surgery import count, operate, verify_email
-from tests.world import PASSWORD, Person, World, basic
+from tests.surgery import count, give_roles, operate, verify_email
+from tests.world import PASSWORD, Person, World, basic, bearer
 
 NEW = "a horse that nobody has seen"
 Deed = Callable[[Person], Awaitable[object]]
@@ -65,7 +66,7 @@ async def changes_the_password(person: Person) -> None:
     assert (await person.call("PUT", f"/users/me/secrets/{held['uid']}", change)).status_code == 200
 
 
-async def changes_the_name(person: Person) -> None:
+async def changes_the_address(person: Person) -> None:
     answer = await person.call("PUT", "/users/me", {"version": 0, "email": "new@example.org", "firstName": "A"})
     assert answer.status_code == 200
 
@@ -90,8 +91,8 @@ async def loses_a_refresh_token(person: Person) -> None:
         (makes_codes, True, {"new backup codes"}),
         (makes_a_key, True, {"a new API key"}),
         (changes_the_password, True, {"your password was changed"}),
-        (changes_the_name, True, {"your account was changed"}),
-        (logs_in_elsewhere, True, {"a login from a new browser or program"}),
+        (changes_the_address, True, {"your account was changed"}),
+        (logs_in_elsewhere, True, {"your authenticator app was used for the first time"}),
         (logs_in_elsewhere, False, {"a login from a new browser or program"}),
         (loses_a_refresh_token, False, {"a session was used by two"}),
     ],
@@ -107,9 +108,57 @@ async def test_each_change_is_told_once(world: World, deed: Deed, enrolled: bool
 
 async def test_a_new_address_is_told_to_the_old_one(world: World) -> None:
     alice = await known(world)
-    await changes_the_name(alice)
+    await changes_the_address(alice)
     (mail,) = (await told(alice)).values()
     assert "mail address first name" in " ".join(mail.part("plain").split())
+    await world.call("POST", f"/users/{alice.uid}/verify/send", headers=bearer(alice.token))
+    (link,) = await world.mails()
+    answer = await world.call("POST", f"/users/{alice.uid}/verify", {"token": link.token})
+    assert answer.status_code == 204
+    left, new = sorted(await world.mails(), key=lambda mail: mail.subject, reverse=True)
+    assert [(left.to, new.to)] == [("alice@example.org", "new@example.org")]
+    assert (left.subject, new.subject) == (
+        "Sallyport: your account has a new address",
+        "Sallyport: mail about your account comes here now",
+    )
+    for mail in (left, new):
+        (disowns,) = mail.links
+        assert disowns.page.endswith("/ui/not-me")
+    answer = await world.call("POST", f"/users/{alice.uid}/not-me", {"token": left.token})
+    assert answer.status_code == 204
+
+
+async def test_a_new_name_is_told(world: World) -> None:
+    alice = await known(world)
+    assert (await alice.call("PUT", "/users/me", {"version": 0, "name": "alicia"})).status_code == 200
+    (mail,) = await world.mails()
+    assert (mail.to, mail.subject) == ("alice@example.org", "Sallyport: your account was changed")
+    assert "Hello alicia," in mail.part("plain")
+    assert "in your account: name." in mail.part("plain")
+
+
+async def test_only_the_first_login_with_an_app_is_told_as_that(world: World) -> None:
+    alice = await known(world, enroll=True)
+    first = (await _login(alice))["client"]
+    assert "that was not known" in (await only(alice, "your authenticator app was used for the first time"))
+    world.clock.advance(30)
+    await _login(alice, {"x-sallyport-client": first})
+    assert await told(alice) == {}
+    rows = (await alice.call("GET", "/users/me/logins")).json()
+    codes = [row["uid"] for row in rows if row["factor"] == "totp"]
+    said = [(await alice.call("GET", f"/users/me/logins/{uid}/explain")).json()["explanation"] for uid in codes[:2]]
+    assert ["No login had used this app before." in one for one in said] == [False, True]
+
+
+async def test_the_first_use_of_an_app_may_be_a_new_proof(world: World) -> None:
+    alice = await known(world, enroll=True)
+    assert alice.phone
+    for told_once in (True, False):
+        world.clock.advance(30)
+        answer = await alice.call("POST", "/auth/elevate", {"password": PASSWORD, "token": alice.phone.code()})
+        assert answer.status_code == 200
+        alice.token = answer.json()["token"]
+        assert ("your authenticator app was used for the first time" in await told(alice)) is told_once
 
 
 async def test_used_codes_are_told_with_what_is_left(world: World) -> None:
@@ -253,6 +302,94 @@ async def test_a_notice_that_is_tried_again_has_the_same_link(world: World) -> N
     assert await count(world, "mailed_tokens") == 1
 
 
+async def test_who_is_disabled_and_enabled_again_is_told_why(world: World) -> None:
+    alice, admin = await known(world), await world.admin()
+    for disabled, subject in ((True, "your account was disabled"), (False, "your account is enabled again")):
+        version = (await admin.call("GET", f"/users/{alice.uid}")).json()["version"]
+        body = {"version": version, "disabled": disabled, "reason": "left the company"}
+        assert (await admin.call("PUT", f"/users/{alice.uid}", body)).status_code == 200
+        text = await only(alice, subject)
+        assert "The reason given: left the company." in text
+        assert "somebody who looks after accounts" in text
+        assert ("set a new password" in text) is not disabled
+
+
+@pytest.mark.parametrize("which", ["one", "all"])
+async def test_whose_sessions_the_desk_ends_is_told_why(world: World, which: str) -> None:
+    alice, admin = await known(world), await world.admin()
+    path = f"/users/{alice.uid}/sessions"
+    if which == "one":
+        path += "/" + (await admin.call("GET", path)).json()[0]["uid"]
+    assert (await admin.call("DELETE", path, {"reason": "a stolen laptop"})).status_code == 204
+    text = await only(alice, "you were signed out")
+    assert "The reason given: a stolen laptop." in text
+    assert "somebody who looks after accounts" in text
+    # Whoever signs themselves out knows it.
+    await alice.login()
+    await told(alice)
+    await alice.call("DELETE", "/users/me/sessions")
+    await alice.call("POST", "/auth/logout")
+    assert await told(alice) == {}
+
+
+def test_what_is_done_on_the_host_is_told_as_done_by_the_desk() -> None:
+    letter = notice(record(Event.SESSIONS_ENDED, "u", actor=None, detail="2 a stolen laptop (host)", ip="::1"))
+    assert letter
+    assert (letter.template, letter.facts["reason"]) == ("sessions_ended", "a stolen laptop")
+    assert (letter.facts["desk"], letter.facts["ip"]) == ("yes", "")
+
+
+async def test_whose_second_factor_two_persons_take_away_is_told_twice_and_the_first_of_them_once(
+    make_world: MakeWorld,
+) -> None:
+    world = await make_world({"SALLYPORT_DESK_APPROVAL": "two"})
+    alice, admin, second = await known(world, enroll=True), await world.admin(), await world.enrolled("second")
+    await operate(
+        world,
+        """UPDATE users SET verified_at = created_at, verified_email_key = 'desk@example.org',
+                  verified_email = 'desk@example.org' WHERE id = :uid""",
+        uid=admin.uid,
+    )
+    await give_roles(second, "admin")
+    await second.login()
+    body = {"reason": "lost phone"}
+    asked = await admin.call("DELETE", f"/users/{alice.uid}/secrets/{alice.totp}", body)
+    assert asked.status_code == 202
+    await world.service.postman.carry()
+    text = await only(alice, "your second factor is about to be taken away")
+    assert "The reason given: lost phone." in text
+    assert (await second.call("POST", f"/approvals/{asked.json()['uid']}")).status_code == 204
+    to_first, to_alice = sorted(await world.mails(), key=lambda mail: mail.to, reverse=True)
+    assert (to_first.to, to_first.subject) == ("desk@example.org", "Sallyport: what you asked for was confirmed")
+    assert f"from the user {alice.uid}" in to_first.part("plain")
+    assert to_alice.subject == "Sallyport: the authenticator app was removed"
+
+
+@pytest.mark.parametrize(("grace", "said"), [("14d", "Set up an authenticator app by 2027-01-29"), ("0", "app: ")])
+async def test_whom_the_rule_about_second_factors_meets_is_told_until_when(
+    make_world: MakeWorld, grace: str, said: str
+) -> None:
+    world = await make_world({"SALLYPORT_REQUIRE_MFA": "roles:payroll", "SALLYPORT_MFA_GRACE": grace})
+    alice = await known(world)
+    await give_roles(alice, "payroll")
+    client = (await _login(alice))["client"]
+    found = await told(alice)
+    assert said in found["your account needs a second factor"].part("plain")
+    await _login(alice, {"x-sallyport-client": client})
+    assert await told(alice) == {}
+
+
+async def test_whoever_asks_for_a_new_password_may_say_that_it_was_not_them(world: World) -> None:
+    alice = await known(world)
+    await world.call("POST", "/users/recover", {"identifier": "alice"})
+    (mail,) = await world.mails()
+    recovers, disowns = mail.links
+    assert (recovers.page[-11:], disowns.page[-10:]) == ("/ui/recover", "/ui/not-me")
+    assert (recovers.token[:4], disowns.token[:4]) == ("spx_", "spu_")
+    assert (await world.call("POST", f"/users/{alice.uid}/not-me", {"token": disowns.token})).status_code == 204
+    refused(await alice.call("GET", "/users/me"), 401, "invalid_token")
+
+
 async def test_a_hundred_wrong_codes_are_told(world: World) -> None:
     alice = await known(world, enroll=True)
     await operate(world, "UPDATE totp SET switched_off_at = NULL WHERE user_id = :u", u=alice.uid)
@@ -260,6 +397,26 @@ async def test_a_hundred_wrong_codes_are_told(world: World) -> None:
     assert letter
     await world.service.work(lambda rows: world.service.outbox.post(rows, alice.uid, letter))
     assert set(await told(alice)) == {"your authenticator app was switched off"}
+
+
+async def only(person: Person, subject: str) -> str:
+    """Return the text of the one notice that came."""
+    found = await told(person)
+    assert set(found) == {subject}
+    return found[subject].part("plain")
+
+
+async def _login(person: Person, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """Log in as somebody whose client is not known, or is; returns the tokens."""
+    world = person.world
+    answer = await world.call("GET", "/auth/password", headers=basic(person.name, PASSWORD) | (headers or {}))
+    if person.phone and answer.json()["type"] == "CHALLENGE":
+        world.clock.advance(30)
+        body = {"challenge": answer.json()["token"], "token": person.phone.code()}
+        answer = await world.call("POST", "/auth/totp", body, headers=headers or {})
+    assert answer.status_code == 200
+    person.token = answer.json()["token"]
+    return dict(answer.json())
 
 
 def record(event: Event, user: str, factor: Factor | None = None, **more: object) -> Record:

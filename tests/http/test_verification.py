@@ -198,7 +198,11 @@ async def test_a_notice_that_waits_for_the_verified_address_goes_to_the_one_of_i
     await alice.call("POST", "/users/me/secrets", {"type": "apikey"})
     assert await verify(alice, mail.token) == 204
     told = {one.subject.removeprefix("Sallyport: "): one.to for one in await world.mails()}
-    assert told == {"a new API key": "old@example.org", "your account has a new address": "old@example.org"}
+    assert told == {
+        "a new API key": "old@example.org",
+        "your account has a new address": "old@example.org",
+        "mail about your account comes here now": "new@example.org",
+    }
 
 
 async def test_a_session_that_ended_in_between_sends_nothing(world: World) -> None:

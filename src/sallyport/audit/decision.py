@@ -15,6 +15,8 @@ LOGINS: Final = (Event.LOGIN_PASSWORD, Event.LOGIN_CODE, Event.LOGIN_ELEVATE)
 
 CHANGED: Final = "changed"
 """What was judged had changed by the time that it was to open something."""
+FIRST: Final = "first"
+"""An app was used for nothing but its own enrollment before."""
 ALONE: Final = "alone"
 """A backup code that was typed in place of the password."""
 
@@ -43,6 +45,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The end of the grace, RFC 3339."""
     secret: str | None = None
     """The uid of the device or API key."""
+    use: str | None = None
+    """`first` where it was the first one of an authenticator app."""
 
 
 def by_client(*, known: bool, why: str | None = None, secret: str | None = None) -> str:
@@ -50,6 +54,11 @@ def by_client(*, known: bool, why: str | None = None, secret: str | None = None)
     client = "client=known" if known else "client=stranger"
     told = f"{client} why={why}" if why else client
     return f"{told} secret={secret}" if secret else told
+
+
+def with_use(detail: str | None) -> str | None:
+    """Add to what is said of a login that it was the first one with an authenticator app."""
+    return together(detail, f"use={FIRST}")
 
 
 def written(decision: Decision) -> str | None:
@@ -86,7 +95,9 @@ def second_factor(record: Record) -> str:
 def explained(record: Record) -> list[str]:
     """Tell in sentences why a login went as it did."""
     decision = read(record.detail)
-    return [_outcome(record, decision), *_second_factor(record, decision), *_client(decision), *_rule(decision)]
+    told = [_outcome(record, decision), *_second_factor(record, decision)]
+    first = ["No login had used this app before."] if decision.use == FIRST else []
+    return [*told, *first, *_client(decision), *_rule(decision)]
 
 
 def _outcome(record: Record, decision: Decision) -> str:

@@ -7,6 +7,8 @@ import msgspec
 
 BY_OPERATOR: Final = "(host)"
 """Ends the detail of what was done at the command line of the host, where there is no actor to name."""
+ASKED_BY: Final = "asked by "
+"""Stands in the detail of a confirmation before the uid of who had asked for it."""
 
 
 @enum.unique
@@ -163,7 +165,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     detail: str | None = None
     silent: bool = False
-    """Not mailed: the user has no verified address, or has lost nothing by it."""
+    """Not mailed: the user has no verified address, has lost nothing by it, or is told by a row beside it."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

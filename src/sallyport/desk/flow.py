@@ -4,7 +4,7 @@ from typing import Final
 
 from sallyport.audit.decision import together
 from sallyport.audit.flow.journal import Journal
-from sallyport.audit.rules import Entry, Event
+from sallyport.audit.rules import ASKED_BY, Entry, Event
 from sallyport.authenticators.flow import RemoveAuthenticator
 from sallyport.authenticators.ports import Sessions
 from sallyport.authenticators.rules import Plea
@@ -138,7 +138,7 @@ class Approve:
             return Refused(why=Why.FORBIDDEN, detail="Another trusted person than those involved has to confirm this.")
         if not store.claim(rows, uid, now):
             return Refused(why=Why.NOT_FOUND)
-        detail = together(uid, "asked by", asked.asked_by)
+        detail = f"{uid} {ASKED_BY}{asked.asked_by}"
         self._journal.did(rows, caller, Event.APPROVAL_GIVEN, user=asked.user, detail=detail)
         if asked.secret:
             return self._remove.one(rows, caller, asked.user, asked.secret, asked.reason)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from sallyport.kernel.clock import moment
-from sallyport.notices.news import UNDO_PAGE
+from sallyport.notices.news import NOT_ME_PAGE, UNDO_PAGE
 from sallyport.notices.rules import Letter, link, message, split, told
 from sallyport.notices.store import Parcel, Reader
 
@@ -36,6 +36,7 @@ class Composer:
         """Write a mail to an address."""
         url = link(self._public_url, letter.page, parcel.user or "", letter.token) if letter.token else ""
         undo = link(self._public_url, UNDO_PAGE, parcel.user or "", letter.undo) if letter.undo else ""
+        not_me = link(self._public_url, NOT_ME_PAGE, parcel.user or "", letter.not_me) if letter.not_me else ""
         words = self._words.get_template(f"{letter.template}.txt").render(
             **told(letter.facts),
             name=reader.name,
@@ -44,11 +45,12 @@ class Composer:
             public_url=self._public_url,
             link=url,
             undo=undo,
+            not_me=not_me,
             at=f"{moment(parcel.created_at):%Y-%m-%d %H:%M} UTC",
         )
         subject, paragraphs = split(words)
         html = self._words.get_template("layout.html").render(
-            subject=subject, paragraphs=paragraphs, links=(url, undo), service=self._service
+            subject=subject, paragraphs=paragraphs, links=(url, undo, not_me), service=self._service
         )
         return message(
             sender=self._sender,

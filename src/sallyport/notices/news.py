@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from sallyport.audit.decision import read
-from sallyport.audit.rules import BY_OPERATOR, Event, Factor, Outcome, Record
+from sallyport.audit.decision import FIRST, LOGINS, read
+from sallyport.audit.rules import ASKED_BY, BY_OPERATOR, Event, Factor, Outcome, Record
+from sallyport.kernel.clock import rfc3339
 from sallyport.notices.rules import Letter
 
 NOT_ME_PAGE: Final = "/ui/not-me"
@@ -12,6 +13,15 @@ UNDO_PAGE: Final = "/ui/undo"
 
 Judge = Callable[[Record], str | None]
 """Returns the template of a notice, or None where a row is no news."""
+
+
+def reader(record: Record) -> str | None:
+    """Return the uid of who is told of a row: whom it is about, but for a confirmation, whose asker waits for it.
+
+    What was confirmed has rows of its own beside it, which are news to whom it is about.
+    """
+    asked_by = (record.detail or "").partition(ASKED_BY)[2]
+    return asked_by if asked_by and record.event == Event.APPROVAL_GIVEN else record.user
 
 
 def notice(record: Record) -> Letter | None:
@@ -22,7 +32,7 @@ def notice(record: Record) -> Letter | None:
     template = judge(record)
     if template is None:
         return None
-    return Letter(template=template, facts=_facts(record), page=NOT_ME_PAGE, disown=True, restores=_comes_back(record))
+    return Letter(template=template, facts=_facts(record), disown=True, restores=_comes_back(record))
 
 
 def _comes_back(record: Record) -> str | None:
@@ -31,16 +41,29 @@ def _comes_back(record: Record) -> str | None:
     return (record.detail or "").split(" ")[0] if is_own and record.event == Event.SECRET_REMOVED else None
 
 
+def _by_another(record: Record) -> bool:
+    return record.actor not in {None, record.user} or (record.detail or "").endswith(BY_OPERATOR)
+
+
 def _facts(record: Record) -> Mapping[str, str]:
-    by_another = record.actor not in {None, record.user}
+    desk = _by_another(record)
     detail = (record.detail or "").removesuffix(BY_OPERATOR).rstrip()
     return {
-        "ip": "" if by_another else record.ip or "",
-        "desk": "yes" if by_another else "",
+        "ip": "" if desk else record.ip or "",
+        "desk": "yes" if desk else "",
         "kind": _KINDS.get(record.factor or "", ""),
         "detail": detail,
         "reason": detail.partition(" ")[2],
+        "client": (read(detail).client or "") if record.event in LOGINS else "",
+        "about": record.user or "",
+        "by": _enroll_by(record),
     }
+
+
+def _enroll_by(record: Record) -> str:
+    """Return until when a second factor has to be there, to the minute; nothing where it has to be there now."""
+    by = (record.detail or "").rpartition(" by ")[2] if record.event == Event.POLICY_MET else ""
+    return f"{by[:10]} {by[11:16]} UTC" if by > rfc3339(record.created_at) else ""
 
 
 _KINDS: Final = {
@@ -69,7 +92,20 @@ def _user_changed(record: Record) -> str | None:
 def _logged_in(record: Record) -> str | None:
     if record.factor == Factor.BACKUP_CODE:
         return "code_used"
-    return "new_client" if record.session and read(record.detail).client == "stranger" else None
+    decision = read(record.detail)
+    if decision.use == FIRST:
+        return "factor_used"
+    return "new_client" if record.session and decision.client == "stranger" else None
+
+
+def _proven(record: Record) -> str | None:
+    if record.factor == Factor.BACKUP_CODE:
+        return "code_used"
+    return "factor_used" if read(record.detail).use == FIRST else None
+
+
+def _ended(record: Record) -> str | None:
+    return "sessions_ended" if _by_another(record) else None
 
 
 def _always(template: str) -> Judge:
@@ -88,8 +124,15 @@ _JUDGES: Final[Mapping[str, Judge]] = {
     Event.USER_CHANGED: _user_changed,
     Event.LOGIN_PASSWORD: _logged_in,
     Event.LOGIN_CODE: _logged_in,
-    Event.LOGIN_ELEVATE: lambda record: "code_used" if record.factor == Factor.BACKUP_CODE else None,
+    Event.LOGIN_ELEVATE: _proven,
     Event.RECOVERY_DONE: _always("password_recovered"),
+    Event.USER_DISABLED: _always("user_disabled"),
+    Event.USER_ENABLED: _always("user_enabled"),
+    Event.APPROVAL_ASKED: _always("approval_asked"),
+    Event.APPROVAL_GIVEN: _always("approval_given"),
+    Event.POLICY_MET: _always("factor_wanted"),
+    Event.SESSION_ENDED: _ended,
+    Event.SESSIONS_ENDED: _ended,
     Event.SESSION_STOLEN: _always("session_stolen"),
     Event.ROLE_MEMBER_ADDED: _always("role_given"),
     Event.ROLE_OWNER_ADDED: _always("role_owned"),

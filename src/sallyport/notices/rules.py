@@ -41,11 +41,13 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     token: Hidden[str] | None = None
     """Stands in the fragment of its link."""
     disown: bool = False
-    """Its link says "this was not me": the token is made when the mail goes out."""
+    """A link of it says "this was not me", alone or beside another: its token is made when the mail goes out."""
     restores: str | None = None
     """The uid of a removed secret that a second link brings back; its token is made when the mail goes out, too."""
     undo: Hidden[str] | None = None
-    """Stands in the fragment of the second link. It is never stored."""
+    """Stands in the fragment of that second link. It is never stored."""
+    not_me: Hidden[str] | None = None
+    """Stands in the fragment of the link that says "this was not me". It is never stored."""
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):

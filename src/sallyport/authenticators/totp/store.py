@@ -19,8 +19,9 @@ OF_USER = Sql(
         ORDER BY id"""  # noqa: S608  # constants of this file, no input
 )
 ENROLLED = Sql("SELECT count(*) FROM totp WHERE user_id = :user AND enrolled_at IS NOT NULL")
+# At enrollment both moments are one: the first login moves the later one.
 SEEDS = Sql(
-    """SELECT user_id, id, seed_sealed, last_step FROM totp
+    """SELECT user_id, id, seed_sealed, last_step, last_used_at = enrolled_at FROM totp
        WHERE user_id = :user AND enrolled_at IS NOT NULL AND switched_off_at IS NULL"""
 )
 # Idempotent: whoever comes first says since when. NIST SP 800-63B-4 3.2.2
@@ -91,6 +92,8 @@ class SealedSeed(msgspec.Struct, frozen=True, kw_only=True):
     uid: str
     sealed: bytes
     last_step: int
+    unused: bool = False
+    """No code of it was taken since the one that enrolled it."""
 
 
 def seed_place(user: str, uid: str) -> Place:
@@ -116,7 +119,7 @@ def seeds(rows: Rows, user: str) -> Soon:
 
 def seeds_in(found: Soon) -> list[SealedSeed]:
     """Return the seeds that were asked for."""
-    return [_seed(row) for row in found.all()]
+    return [_seed(row, unused=bool(row[4])) for row in found.all()]
 
 
 def replace_pending(rows: Rows, seed: SealedSeed, description: str | None, now: int, expires_at: int) -> None:
@@ -204,8 +207,8 @@ def sweep_removed(rows: Rows, now: int, most: int) -> int:
     return rows.change(SWEEP_REMOVED, now=now, most=most)
 
 
-def _seed(row: Row) -> SealedSeed:
-    return SealedSeed(user=row[0], uid=row[1], sealed=row[2], last_step=row[3])
+def _seed(row: Row, *, unused: bool = False) -> SealedSeed:
+    return SealedSeed(user=row[0], uid=row[1], sealed=row[2], last_step=row[3], unused=unused)
 
 
 def _told(row: Row) -> Authenticator:

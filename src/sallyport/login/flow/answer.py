@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from sallyport.audit.decision import CHANGED, by_client
+from sallyport.audit.decision import CHANGED, by_client, with_use
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.codes import Code
@@ -102,7 +102,8 @@ class AnswerChallenge:
             return self._journal.refused(rows, seen.attempt, client, WRONG_CODE)
         store.close(rows, challenge)
         succeed()
-        opening = Opening(user=good.user, proven=PASSWORD_AND_CODE, entry=seen.attempt, known_as=remember())
+        entry = replace(seen.attempt, detail=with_use(seen.attempt.detail)) if good.first else seen.attempt
+        opening = Opening(user=good.user, proven=PASSWORD_AND_CODE, entry=entry, known_as=remember())
         return self._keeper.open(rows, opening, client, owner)
 
 

@@ -24,6 +24,8 @@ class GoodCode(msgspec.Struct, frozen=True, kw_only=True):
 
     user: str
     proof: Accepted | bytes
+    first: bool = False
+    """It is of an app that has been used for nothing but its own enrollment."""
 
     @property
     def factor(self) -> Factor:
@@ -59,7 +61,10 @@ class CodeJudge:
         user, recipe = held.user, held.recipe
         if isinstance(code, TotpCode):
             found = accepted((opened(self._vault, seed) for seed in held.seeds), code, self._clock.now())
-            return GoodCode(user=user, proof=found) if found else None
+            if found is None:
+                return None
+            first = any(seed.unused and seed.uid == found.uid for seed in held.seeds)
+            return GoodCode(user=user, proof=found, first=first)
         if isinstance(code, BackupCode) and recipe:
             proof = await seat.run(lambda: digest(self._vault, recipe, code))
             return GoodCode(user=user, proof=proof)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from sallyport.audit.decision import with_use
 from sallyport.audit.flow.journal import Journal, attempt_by
 from sallyport.audit.rules import Event, Factor
 from sallyport.authenticators.codes import Code
@@ -124,7 +125,8 @@ class Elevate:
         if not passwords.use(rows, still, rehashed, now):
             return self._refused(rows, caller, Factor.PASSWORD, WRONG)
         self._throttle.succeeded(rows, good[1] if good else password)
-        self._journal.did(rows, caller, Event.LOGIN_ELEVATE, factor=factor)
+        used = with_use(None) if good and good[0].first else None
+        self._journal.did(rows, caller, Event.LOGIN_ELEVATE, factor=factor, detail=used)
         return self._keeper.renew(rows, caller, PASSWORD_AND_CODE if good else PASSWORD)
 
     def _refused(self, rows: Rows, caller: Caller, factor: Factor, refused: Refused) -> Refused:

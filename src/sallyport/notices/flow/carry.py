@@ -123,7 +123,7 @@ class Postman:
         user, undo = parcel.user or "", None
         if letter.restores:
             undo = self._tokens.for_letter(rows, user, parcel.uid, Purpose.UNDO, letter.restores)
-        return replace(letter, token=self._tokens.for_letter(rows, user, parcel.uid), undo=undo)
+        return replace(letter, not_me=self._tokens.for_letter(rows, user, parcel.uid), undo=undo)
 
     async def _put_off(self, parcel: Parcel, fault: NotCarriedError) -> None:
         due_at = self._clock.now() + pause(parcel.tries)

@@ -2,7 +2,7 @@
 
 from sallyport.audit.rules import Record
 from sallyport.notices.flow.outbox import Outbox
-from sallyport.notices.news import notice
+from sallyport.notices.news import notice, reader
 from sallyport.store.work import Rows
 
 
@@ -16,4 +16,4 @@ class TellUsers:
         """Write the notice of a row, if it is one, and if the user has a verified address."""
         letter = notice(record)
         if letter is not None:
-            self._outbox.post(rows, record.user, letter)
+            self._outbox.post(rows, reader(record), letter)

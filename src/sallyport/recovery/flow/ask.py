@@ -62,7 +62,7 @@ class AskRecovery:
             # Else whoever uses up the mails of a name would learn its address, by how fast that one is answered.
             account, user, detail = _NOBODY, None, "the mails of this hour are sent"
             token = self._tokens.decoy(rows, wanted)
-        letter = Letter(template="recovery", to=account.last_verified, page=RECOVER_PAGE, token=token)
+        letter = Letter(template="recovery", to=account.last_verified, page=RECOVER_PAGE, token=token, disown=True)
         self._outbox.post(rows, user, letter, LIFETIME[Purpose.RECOVERY])
         asked = Entry(
             event=Event.RECOVERY_ASKED, factor=Factor.PASSWORD, user=found.user if found else None, detail=detail

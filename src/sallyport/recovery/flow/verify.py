@@ -99,14 +99,16 @@ class VerifyAddress:
         if taken:
             return Refused(why=Why.EMAIL_TAKEN)
         store.verify(rows, user, account.email_key, self._clock.now())
-        self._leave(rows, account)
+        self._move(rows, account, client)
         self._journal.note(rows, attempt, client)
         return None
 
-    def _leave(self, rows: Rows, account: store.Account) -> None:
-        """Tell the address before that it is so no more; what was meant for it goes there all the same."""
+    def _move(self, rows: Rows, account: store.Account, client: Client) -> None:
+        """Tell the address before that it is so no more, and the new one; what was meant for the old goes there."""
         old = account.last_verified
         if old is None or account.last_verified_key == account.email_key:
             return
         self._outbox.pin(rows, account.user, old)
-        self._outbox.post(rows, account.user, Letter(template="address_left", to=old))
+        facts = {"ip": client.ip, "desk": ""}
+        for template, to in (("address_left", old), ("address_new", account.email)):
+            self._outbox.post(rows, account.user, Letter(template=template, to=to, facts=facts, disown=True))

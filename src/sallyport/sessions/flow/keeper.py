@@ -147,8 +147,8 @@ class SessionKeeper:
         return None
 
     def end_all(self, rows: Rows, uid: str, caller: Caller) -> None:
-        """End every session and every open challenge of a user, because of what the caller did."""
-        self._end(rows, uid, caller, keep="")
+        """End every session and every open challenge of a user, because of what the caller did: that is mailed."""
+        self._end(rows, uid, caller, keep="", silent=True)
 
     def end_others(self, rows: Rows, uid: str, caller: Caller, reason: str | None = None) -> None:
         """End every session of a user but the caller's own, and every open challenge."""
@@ -160,16 +160,18 @@ class SessionKeeper:
         if ended := store.end_others(rows, uid, ""):
             self._journal.note(rows, Entry(event=Event.SESSIONS_ENDED, user=uid, detail=str(ended)), client)
 
-    def _end(self, rows: Rows, uid: str, caller: Caller, *, keep: str, reason: str | None = None) -> None:
+    def _end(
+        self, rows: Rows, uid: str, caller: Caller, *, keep: str, reason: str | None = None, silent: bool = False
+    ) -> None:
         self.end_challenges(rows, uid)
         if ended := store.end_others(rows, uid, keep):
             detail = together(str(ended), reason)
-            self._journal.did(rows, caller, Event.SESSIONS_ENDED, user=uid, detail=detail)
+            self._journal.did(rows, caller, Event.SESSIONS_ENDED, user=uid, detail=detail, silent=silent)
 
     def end_opened_by(self, rows: Rows, uid: str, secret: str, caller: Caller) -> None:
         """End the sessions that a device or an API key of a user has opened, because the caller has removed it."""
         if ended := store.end_opened_by(rows, uid, secret):
-            self._journal.did(rows, caller, Event.SESSIONS_ENDED, user=uid, detail=str(ended))
+            self._journal.did(rows, caller, Event.SESSIONS_ENDED, user=uid, detail=str(ended), silent=True)
 
     def lower(self, rows: Rows, caller: Caller) -> None:
         """Let the caller's session go on at what a password proves."""
