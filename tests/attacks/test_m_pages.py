@@ -14,6 +14,7 @@ from tests.world import PASSWORD, Person, World, bearer
 
 pytestmark = pytest.mark.sqlite_only("HTTP alone: nothing here asks the database anything of its own")
 
+NOBODY = "01890000-0000-7000-8000-000000000000"
 ELSEWHERE: dict[str, Mapping[str, str]] = {
     "another origin": {"origin": "https://evil.test"},
     "another port": {"origin": "http://127.0.0.1:9090"},
@@ -52,9 +53,9 @@ async def guest(world: World) -> Guest:
 async def test_no_form_is_taken_that_a_page_of_another_origin_has_sent(world: World, guest: Guest, where: str) -> None:
     session = (await world.service.flows.manage_sessions.all(await _uid(world)))[0].uid
     for page in posts(world):
-        visitor = guest if page.who is Who.OWNER else Guest(world)
-        await visitor.get("/ui/account" if page.who is Who.OWNER else "/ui/sign-in")
-        path = page.path.replace("{sid}", session)
+        visitor = guest if page.signed_in else Guest(world)
+        await visitor.get("/ui/account" if page.signed_in else "/ui/sign-in")
+        path = page.path.replace("{id}", NOBODY).replace("{sid}", session)
         answer, changed = await changed_by(world, visitor, path, headers=ELSEWHERE[where], password=PASSWORD)
         assert (answer.status_code, changed) == (403, False), page.path
 
@@ -64,7 +65,9 @@ async def _uid(world: World) -> str:
     return next(str(user["uid"]) for user in answer.json() if user["name"] == "victim")
 
 
-@pytest.mark.parametrize("proof", ["", "x", "A" * 56, "of another session", "of a visitor", "of this session, bent"])
+@pytest.mark.parametrize(
+    "proof", ["", "x", "A" * 56, "of another session", "of a visitor", "of this browser", "of this session, bent"]
+)
 async def test_no_form_is_taken_without_the_proof_that_is_bound_to_the_session(
     world: World, guest: Guest, proof: str
 ) -> None:
@@ -72,16 +75,19 @@ async def test_no_form_is_taken_without_the_proof_that_is_bound_to_the_session(
     await stranger.get("/ui/account")
     visitor = Guest(world)
     await visitor.get("/ui/sign-in")
+    await guest.get("/ui/forgot")
+    of_nobody = guest.form()
     await guest.get("/ui/account")
     own = guest.form()
     given = {
         "of another session": stranger.form(),
         "of a visitor": visitor.form(),
+        "of this browser": of_nobody,
         "of this session, bent": own[:-3] + ("AA=" if own[-3:] != "AA=" else "BB="),
     }.get(proof, proof)
     for page in posts(world):
-        if page.who is Who.OWNER:
-            path = page.path.replace("{sid}", "01890000-0000-7000-8000-000000000000")
+        if page.signed_in:
+            path = page.path.replace("{id}", NOBODY).replace("{sid}", NOBODY)
             answer, changed = await changed_by(world, guest, path, form=given)
             assert (answer.status_code, changed) == (403, False), page.path
 
@@ -103,7 +109,7 @@ async def test_no_page_changes_anything_by_being_looked_at(world: World, guest: 
     await guest.get("/ui/account")
     before = dump(world)
     for page in pages(world):
-        path = page.path.replace("{sid}", "01890000-0000-7000-8000-000000000000")
+        path = page.path.replace("{id}", NOBODY).replace("{sid}", NOBODY)
         for method in ("GET", "HEAD"):
             await world.call(method, path, headers=guest._shown({"sec-fetch-site": "cross-site"}))
     assert dump(world) == before
@@ -181,8 +187,8 @@ async def test_no_credential_of_the_api_opens_a_page(world: World) -> None:
             {"cookie": f"sallyport-challenge={value}"},
         ):
             for page in pages(world):
-                if page.who is Who.OWNER and page.get:
-                    path = page.path.replace("{sid}", victim.totp)
+                if page.signed_in and page.get:
+                    path = page.path.replace("{id}", victim.uid).replace("{sid}", victim.totp)
                     answer = await world.call("GET", path, headers=headers)
                     assert answer.status_code == 303, (page.path, value[:4])
                     assert answer.headers["location"].startswith("/ui/sign-in")
@@ -191,7 +197,7 @@ async def test_no_credential_of_the_api_opens_a_page(world: World) -> None:
 async def test_a_page_is_nobodys_frame_and_in_nobodys_cache(world: World, guest: Guest) -> None:
     for page in pages(world):
         if page.get:
-            answer = await guest.get(page.path.replace("{sid}", "01890000-0000-7000-8000-000000000000"))
+            answer = await guest.get(page.path.replace("{id}", NOBODY).replace("{sid}", NOBODY))
             assert answer.headers["cache-control"] == "no-store"
             assert answer.headers["x-frame-options"] == "DENY"
             assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]

@@ -16,7 +16,7 @@ from sallyport.pages import telling
 from sallyport.pages.words import LANGUAGES, Words, chosen
 from scripts import words as catalogs
 
-TEMPLATES = sorted((catalogs.PAGES / "templates").glob("*.html"))
+TEMPLATES = sorted((catalogs.PAGES / "templates").rglob("*.html"))
 OTHERS = sorted(set(LANGUAGES) - {"en"})
 
 _CODE = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}|<style.*?</style>", re.DOTALL)

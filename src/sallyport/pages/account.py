@@ -19,7 +19,7 @@ from sallyport.kernel.outcomes import Granted, Refused, Why
 from sallyport.kernel.text import printable
 from sallyport.pages.doors import Entry
 from sallyport.pages.views import Views
-from sallyport.pages.visit import HOME, Page, Visit, attempted, moved
+from sallyport.pages.visit import HOME, Page, Visit, attempted, moved, version_in
 from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.users.flow import Change, ChangeUser, ReadUsers
 from sallyport.users.rules import User, parse_email, parse_name
@@ -93,7 +93,7 @@ class Account:
             "email": email and email.shown,
             "email_key": email and email.key,
         }
-        wish = Change(version=_version(visit), fields=fields, forbidden=lambda _: None)
+        wish = Change(version=version_in(visit), fields=fields, forbidden=lambda _: None)
         return await self._change(visit.me, visit.me.uid, wish)
 
     async def password(self, visit: Visit) -> Answer | Refused:
@@ -145,7 +145,7 @@ class Account:
         text = printable("/device", visit.field("device").strip()) or None
         wish = Description(
             uid=visit.params["sid"],
-            version=_version(visit),
+            version=version_in(visit),
             text=text,
             keep=False,
             resume=False,
@@ -157,7 +157,7 @@ class Account:
         """Put a suspended API key back."""
         wish = Description(
             uid=visit.params["sid"],
-            version=_version(visit),
+            version=version_in(visit),
             text=None,
             keep=True,
             resume=True,
@@ -221,9 +221,3 @@ def _sorted_out(held: list[Authenticator]) -> dict[str, Any]:
         "codes": next((one for one in held if one.type == "mfabackup"), None),
         "keys": [one for one in held if one.type == "apikey"],
     }
-
-
-def _version(visit: Visit) -> int:
-    """Return the version that the form was made from; one that no form of ours has fits nothing."""
-    text = visit.field("version")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1  # noqa: PLR2004  # of an Integer

@@ -10,7 +10,7 @@ _LONGEST: Final = 256
 
 
 class Places:
-    """Finds what is declared for a path; `{sid}` in one stands for the uid of an authenticator or a session."""
+    """Finds what is declared for a path; `{id}` and `{sid}` in one stand for uids."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._paths = tuple(paths)

@@ -74,7 +74,7 @@ class PageResource:
         client = self._client(scope, request_id)
         caller = await self._caller(shown, client)
         visit = self._visit(scope["path"], params, query, form, client, caller, shown, headers)
-        if self._page.who is Who.OWNER and caller is None:
+        if self._page.signed_in and caller is None:
             return self._signed_out(visit)
         if method == "POST" and not self._by.tokens.fits(visit.field(TOKEN), self._bound_to(caller, shown)):
             return FOREIGN
@@ -93,7 +93,7 @@ class PageResource:
         outcome = await self._refused(visit) or await self._handled(visit, handle)
         if isinstance(outcome, Answer):
             return outcome
-        here = visit.path if self._page.get else self._page.home
+        here = self._here(visit)
         if outcome.why is Why.STEP_UP_REQUIRED:
             return moved(f"{CONFIRM}?next={quote(here)}", visit.headers)
         if outcome.why is Why.MFA_ENROLLMENT_REQUIRED:
@@ -104,13 +104,26 @@ class PageResource:
 
     async def _refused(self, visit: Visit) -> Refused | None:
         """Ask the gate what the JSON routes ask it."""
-        page, caller = self._page, visit.caller
-        target = caller.uid if caller and page.who is Who.OWNER else ""
+        page, caller, target = self._page, visit.caller, self._target(visit)
         if page.who is not Who.ANYONE and (
             refused := await self._by.gate.reach(page.who, caller, target, unenrolled=page.while_unenrolled)
         ):
             return refused
+        if page.of_other and caller and target == caller.uid:
+            return Refused(why=Why.FORBIDDEN)
         return demand_fresh(Fresh.ALWAYS if page.fresh else Fresh.NO, caller, target)
+
+    def _target(self, visit: Visit) -> str:
+        """Return the user whom the page is about: the visitor, at the desk the one in the path, or nobody."""
+        uid = visit.caller.uid if visit.caller else ""
+        if not self._page.of_other:
+            return uid if self._page.who is Who.OWNER else ""
+        named = visit.params["id"]
+        return uid if named == "me" else named
+
+    def _here(self, visit: Visit) -> str:
+        """Return the page to come back to: this one, or the one on which its form stands."""
+        return visit.path if self._page.get else self._page.home.format_map(visit.params)
 
     async def _handled(self, visit: Visit, handle: Handler) -> Answer | Refused:
         try:
@@ -156,12 +169,12 @@ class PageResource:
 
     def _bound_to(self, caller: Caller | None, shown: Shown) -> str:
         """Return what forms of this page are bound to: the session, or the browser of one who may have none."""
-        if caller and self._page.who is Who.OWNER:
+        if caller and self._page.signed_in:
             return f"session {caller.session}"
         return f"visitor {shown.visitor}"
 
     def _signed_out(self, visit: Visit) -> Answer:
-        here = visit.path if self._page.get else self._page.home
+        here = self._here(visit)
         onward = "" if here == HOME else f"?next={quote(here)}"
         return moved(SIGN_IN + onward, (*visit.headers, *self._by.cookies.forget()))
 

@@ -124,6 +124,11 @@ SAID: Final = (
     N_("The form can't be read."),
     N_("Registration is closed."),
     N_("Choose at least one thing that the key may do."),
+    N_("Say why, as 'reason': the user is told."),
+    N_("Ask the caller for the six digits, and send them."),
+    N_("The caller code is not right, or no longer."),
+    N_("A caller code has six digits."),
+    N_("Another trusted person than those involved has to confirm this."),
 )
 """What use cases say in sentences of their own."""
 

@@ -16,6 +16,9 @@ SIGN_IN: Final = "/ui/sign-in"
 CODE: Final = "/ui/code"
 FORGOT: Final = "/ui/forgot"
 CONFIRM: Final = "/ui/confirm"
+DESK: Final = "/ui/admin"
+ONE_USER: Final = f"{DESK}/users/{{id}}"
+"""About another user: `{id}` is never the visitor."""
 NEW_AUTHENTICATOR: Final = "/ui/authenticators/new"
 
 T = TypeVar("T")
@@ -69,7 +72,17 @@ class Page:
     while_unenrolled: bool = True
     """Open to one who must enroll a second factor and has not."""
     home: str = HOME
-    """The page to go back to where this one takes a `POST` alone."""
+    """The page to go back to where this one takes a `POST` alone; `{id}` in it is the user whom this one is about."""
+
+    @property
+    def signed_in(self) -> bool:
+        """Whether it is for those who are signed in, and its forms are bound to their session."""
+        return self.who not in {Who.ANYONE, Who.VISITOR}
+
+    @property
+    def of_other(self) -> bool:
+        """Whether it is about another user: the one in its path."""
+        return self.path.startswith(ONE_USER)
 
 
 def moved(path: str, headers: Headers = ()) -> Answer:
@@ -83,3 +96,9 @@ async def attempted(outcome: Awaitable[T | Refused]) -> T | Refused:
         return await outcome
     except UnfitError as unfit:
         return Refused(why=Why.INVALID_REQUEST, pointer=unfit.pointer, detail=unfit.detail)
+
+
+def version_in(visit: Visit) -> int:
+    """Return the version that a form was made from; one that no form of ours has fits nothing."""
+    text = visit.field("version")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1  # noqa: PLR2004  # of an Integer

@@ -16,11 +16,13 @@ from sallyport.kernel.outcomes import Refused, Why
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users import store
-from sallyport.users.rules import EVERYBODY, User, UserFilter, changed_fields
+from sallyport.users.rules import EVERYBODY, User, UserFilter, before, changed_fields
 
 _COUNTED_AT_ONCE: Final = 500
 _LOOKED_AT_AT_ONCE: Final = 250
 """A millisecond of the event loop on SQLite."""
+_LOOKED_AT_IN_A_SEARCH: Final = 40
+"""Parts: ten thousand users at most."""
 _GONE: Final = Refused(why=Why.INVALID_REQUEST, pointer="/after", detail="That user is gone: begin the walk anew.")
 
 
@@ -141,6 +143,15 @@ class SweepCounts:
             await self._work(lambda rows: store.add_up(rows, _COUNTED_AT_ONCE))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Some users in the order of their names, and where to go on."""
+
+    users: list[User]
+    onward: str | None
+    """The uid of the last one that was looked at; None where nobody is left."""
+
+
 class ReadUsers:
     """Reads users. Who sees which field is a question of rendering, and stands in `http`."""
 
@@ -173,6 +184,27 @@ class ReadUsers:
         if wanted == EVERYBODY:
             return await self._work.read(store.count)
         return sum([1 async for _ in self._walk(wanted, "", None)])
+
+    async def search(
+        self, prefix: str, wanted: UserFilter, *, after: str | None, limit: int, parts: int = _LOOKED_AT_IN_A_SEARCH
+    ) -> Found | Refused:
+        """Return users of a filter whose prepared names begin so. Looks at a bounded part, and says where to go on."""
+        last = await self._work.read(lambda rows: store.find(rows, after)) if after else None
+        if after and last is None:
+            return _GONE
+        found: list[User] = []
+        behind, onward = last.name_key if last else before(prefix), after
+        for _ in range(parts):
+            part = await self._part(wanted, "name", behind)
+            begun = [user for user in part if user.name_key.startswith(prefix)]
+            found += [user for user in begun if wanted.fits(user)]
+            if len(found) > limit:
+                return Found(users=found[:limit], onward=found[limit - 1].uid)
+            if len(begun) < _LOOKED_AT_AT_ONCE:
+                return Found(users=found, onward=None)
+            behind, onward = part[-1].name_key, part[-1].uid
+            await asyncio.sleep(0)
+        return Found(users=found, onward=onward)
 
     async def _walk(self, wanted: UserFilter, sort: str, behind: str | None) -> AsyncIterator[User]:
         """Yield the users of a filter behind a uid or, sorted by name, behind a prepared name.

@@ -144,6 +144,11 @@ def name_key(typed: str) -> str | None:
     return key if len(key) <= LONGEST_NAME else None
 
 
+def before(prefix: str) -> str:
+    """Return what sorts before every prepared name that begins so, and behind all that sort before those."""
+    return prefix[:-1] + chr(max(ord(prefix[-1]) - 1, 0)) + "\U0010ffff" if prefix else ""
+
+
 def role_key(name: str) -> str:
     """Return how the name of a role is compared: as that of a user.
 

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 from sallyport.pages.account import Account
 from sallyport.pages.assets import Assets
 from sallyport.pages.cookies import Cookies
+from sallyport.pages.desk.acts import Acts
+from sallyport.pages.desk.approvals import Approvals
+from sallyport.pages.desk.people import People
 from sallyport.pages.doors import Doors, Entry
 from sallyport.pages.enrollment import Enrollment
 from sallyport.pages.forms import FormTokens, Origins
@@ -15,6 +18,7 @@ from sallyport.pages.places import Places
 from sallyport.pages.resource import Doorman
 from sallyport.pages.site import Site
 from sallyport.pages.views import Views
+from sallyport.pages.visit import Page
 
 if TYPE_CHECKING:
     from sallyport.wiring.service import Service
@@ -39,6 +43,7 @@ def site(service: "Service") -> Site:
         *enrollment(service, entry, views).pages(),
         *account(service, entry, views).pages(),
         *mailed(service, cookies, views).pages(),
+        *desk(service, views),
         *Keys(create=service.flows.programs.create_api_key, clock=service.clock, views=views).pages(),
     ]
     doorman = Doorman(
@@ -53,6 +58,23 @@ def site(service: "Service") -> Site:
         randomness=service.randomness,
     )
     return Site(declared, assets, doorman)
+
+
+def desk(service: "Service", views: Views) -> list[Page]:
+    """Return the pages of the desk."""
+    flows, gate = service.flows, service.gate
+    people = People(
+        users=flows.read_users,
+        authenticators=flows.read_authenticators,
+        sessions=flows.manage_sessions,
+        audit=flows.read_audit,
+        gate=gate,
+        rules=service.settings.desk,
+        views=views,
+    )
+    acts = Acts(change=flows.change_user, remove=flows.remove, sessions=flows.manage_sessions, gate=gate, people=people)
+    approvals = Approvals(approve=service.desk.approve, users=flows.read_users, views=views)
+    return [*people.pages(), *acts.pages(), *approvals.pages()]
 
 
 def mailed(service: "Service", cookies: Cookies, views: Views) -> Mailed:

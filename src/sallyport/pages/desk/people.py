@@ -1,0 +1,136 @@
+"""Finding users, and one of them as the desk sees them: details, authenticators, sessions, what happened."""
+
+import asyncio
+from typing import Final
+
+from msgspec.structs import replace
+
+from sallyport.audit.flow.read import ReadAudit, Wanted
+from sallyport.authenticators.flow import ReadAuthenticators
+from sallyport.edge.answers import Answer
+from sallyport.edge.endpoint import Who
+from sallyport.edge.gate import Gate
+from sallyport.kernel.ids import is_uid
+from sallyport.kernel.outcomes import Refused
+from sallyport.kernel.policy import DeskRules
+from sallyport.kernel.text import bounded
+from sallyport.pages.desk.names import names_of
+from sallyport.pages.telling import N_
+from sallyport.pages.views import Views
+from sallyport.pages.visit import DESK, ONE_USER, Page, Visit, moved
+from sallyport.sessions.flow.manage import ManageSessions
+from sallyport.users.flow import Found, ReadUsers
+from sallyport.users.rules import EVERYBODY, UserFilter, email_key, name_key
+
+_AT_ONCE: Final = 25
+_SESSIONS_SHOWN: Final = 20
+_EVENTS_SHOWN: Final = 12
+_ONLY: Final = {
+    "no-mfa": (UserFilter(mfa=False), N_("without a second factor")),
+    "unverified": (UserFilter(verified=False), N_("whose address is not verified")),
+    "disabled": (UserFilter(disabled=True), N_("who are disabled")),
+}
+DONE: Final = {
+    "disabled": N_("The account is disabled, and all its sessions are over."),
+    "enabled": N_("The account is enabled again."),
+    "sessions": N_("All sessions are over."),
+    "session": N_("The session is over."),
+    "secret": N_("It is removed."),
+    "mfa": N_("All second factors are removed. At the next sign-in the password is enough, until a new one is set up."),
+    "waits": N_("Nothing is removed yet: a second person has to confirm it within an hour."),
+}
+"""What is said once an act is done."""
+
+
+class People:
+    """The pages that look."""
+
+    def __init__(
+        self,
+        *,
+        users: ReadUsers,
+        authenticators: ReadAuthenticators,
+        sessions: ManageSessions,
+        audit: ReadAudit,
+        gate: Gate,
+        rules: DeskRules,
+        views: Views,
+    ) -> None:
+        self._users = users
+        self._authenticators = authenticators
+        self._sessions = sessions
+        self._audit = audit
+        self._gate = gate
+        self._rules = rules
+        self._view = views.page
+
+    async def home(self, visit: Visit) -> Answer | Refused:  # noqa: ARG002  # every handler is given the visit
+        """Lead to where the desk begins."""
+        return moved(f"{DESK}/users")
+
+    async def search(self, visit: Visit) -> Answer | Refused:
+        """Show users whose names begin as was typed, or the one whose address or uid it is."""
+        typed, only = bounded("/q", visit.query.get("q", "").strip()), visit.query.get("only", "")
+        wanted, after = _wanted(typed, only), visit.query.get("after", "")
+        found: Found | Refused = Found(users=[], onward=None)
+        if wanted:
+            found = await self._users.search(*wanted, after=after if is_uid(after) else None, limit=_AT_ONCE)
+        if isinstance(found, Refused):
+            return moved(f"{DESK}/users")
+        choices = {name: words for name, (_, words) in _ONLY.items()}
+        return self._view(visit, "admin/users.html", found=found, typed=typed, only=only, choices=choices)
+
+    async def one(self, visit: Visit) -> Answer | Refused:
+        """Show one user."""
+        return await self.shown(visit, None)
+
+    async def shown(self, visit: Visit, refused: Refused | None) -> Answer | Refused:
+        """Show one user, and beside that why something was not done."""
+        uid = visit.params["id"]
+        user = await self._users.one(uid)
+        if isinstance(user, Refused):
+            return user
+        may_act, may_reset = await asyncio.gather(self._may(Who.OWNER_OR_DESK, visit), self._may(Who.DESK, visit))
+        held = await self._authenticators.all(uid) if may_act else []
+        sessions = await self._sessions.all(uid) if may_act else []
+        records = await self._audit.page(Wanted(user=uid, event=None, since=0, after=None, limit=_EVENTS_SHOWN, skip=0))
+        sessions.sort(key=lambda session: -session.last_used_at)
+        return self._view(
+            visit,
+            "admin/user.html",
+            refused=refused,
+            user=user,
+            may_act=may_act,
+            may_reset=may_reset and user.mfa,
+            held=held,
+            sessions=sessions[:_SESSIONS_SHOWN],
+            more=len(sessions) - _SESSIONS_SHOWN,
+            records=records,
+            names=await names_of(self._users, [record.actor for record in records]),
+            rules=self._rules,
+            done=DONE.get(visit.query.get("done", "")),
+        )
+
+    async def _may(self, who: Who, visit: Visit) -> bool:
+        """Ask the gate whether its routes for such callers are open about this user."""
+        return await self._gate.reach(who, visit.caller, visit.params["id"], unenrolled=False) is None
+
+    def pages(self) -> list[Page]:
+        """Declare the pages."""
+        return [
+            Page(path=DESK, who=Who.TRUSTED, get=self.home, while_unenrolled=False),
+            Page(path=f"{DESK}/users", who=Who.TRUSTED, get=self.search, while_unenrolled=False),
+            # Fresh, because the route that lists authenticators of others is.
+            Page(path=ONE_USER, who=Who.OWNER_OR_TRUSTED, get=self.one, fresh=True, while_unenrolled=False),
+        ]
+
+
+def _wanted(typed: str, only: str) -> tuple[str, UserFilter] | None:
+    """Return the beginning of a prepared name, and what else is asked; None where no name can begin so."""
+    asked, _ = _ONLY.get(only, (EVERYBODY, ""))
+    if is_uid(typed):
+        return "", replace(asked, uid=typed)
+    if "@" in typed:
+        return "", replace(asked, email_key=email_key(typed))
+    key = name_key(typed) if typed else ""
+    return None if key is None else (key, asked)
