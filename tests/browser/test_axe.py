@@ -39,7 +39,7 @@ def walk(human: Human) -> Iterator[str]:
     human.submit()
     human.page.wait_for_selector(".alert")
     yield "wrong"
-    for path in ("/ui/forgot", "/ui/recover", "/ui/verify", "/ui/not-me", "/ui/undo"):
+    for path in ("/ui/forgot", "/ui/recover", "/ui/verify", "/ui/not-me", "/ui/undo", "/ui/lost-phone"):
         human.open(path)
         yield path
     human.open("/ui/nowhere")
@@ -78,6 +78,12 @@ def walk(human: Human) -> Iterator[str]:
     yield "code"
     human.open("/ui/code?letters=1")
     yield "backup code"
+    human.open("/ui/lost-phone")
+    human.page.fill("#name", human.name)
+    human.page.fill("#password", human.password)
+    human.submit()
+    human.page.wait_for_selector(".spoken")
+    yield "caller code"
 
 
 def test_axe_finds_nothing_on_any_page(make_human: MakeHuman) -> None:

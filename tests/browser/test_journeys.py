@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Human, MakeHuman, MakeService, Running
+from tests.browser.conftest import ADMIN_PASSWORD, Human, MakeHuman, MakeService, Running
 
 PHONE = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True}
 
@@ -214,3 +214,30 @@ def test_mailed_links_verify_an_address_and_bring_a_password_back(human: Human, 
     human.name = human.email
     human.give_password()
     human.at("/ui/account")
+
+
+def test_who_has_lost_phone_and_codes_is_let_in_by_the_help_desk(
+    make_human: MakeHuman, make_service: MakeService
+) -> None:
+    service = make_service(SALLYPORT_DESK_CALLER_CODE="required")
+    human = make_human(service=service)
+    human.register()
+    human.enroll()
+    human.follow("I have kept them")
+    human.sign_out()
+    human.give_password()
+    human.at("/ui/code")
+    human.follow("Lost your phone and your codes?")
+    human.page.fill("#name", human.name)
+    human.page.fill("#password", human.password)
+    human.press("Show the code for the help desk")
+    spoken = human.page.locator(".spoken").inner_text()
+    desk = "Bearer " + service.server.log_in("admin", ADMIN_PASSWORD).body["token"]
+    (found,) = [one for one in service.server.call("GET", "/users", None, desk).body if one["name"] == human.name]
+    body = {"callerCode": spoken.replace(" ", "")}
+    assert service.server.call("DELETE", f"/users/{found['uid']}/mfa", body, desk).status == 204
+    human.follow("Back to sign-in")
+    human.give_password()
+    human.at("/ui/account")
+    human.follow("Protect your account")
+    human.enroll()

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.conftest import MakeWorld
 from tests.dump import dump
 from tests.guest import Guest
 from tests.surgery import verify_email
@@ -151,3 +152,23 @@ async def test_an_app_that_is_lost_is_removed_for_good(world: World) -> None:
     assert done.status_code == 303
     (mail,) = await world.mails()
     assert [link.page.rpartition("/")[2] for link in mail.links] == ["not-me"]
+
+
+async def test_who_has_lost_everything_gets_the_code_that_the_desk_asks_for(make_world: MakeWorld) -> None:
+    world = await make_world({"SALLYPORT_DESK_CALLER_CODE": "required"})
+    mira, admin = await world.enrolled("mira"), await world.admin()
+    guest = Guest(world, "mira")
+    await guest.give_password()
+    (path,) = re.findall(r'href="([^"]+)">Lost your phone and your codes\?', (await guest.get("/ui/code")).text)
+    await guest.get(path)
+    wrong = await guest.post(path, name="mira", password=NEW)
+    assert (wrong.status_code, "Name or password is not right." in wrong.text) == (401, True)
+    assert 'value="mira"' in wrong.text
+    assert (await guest.post(path, name="a b" * 2000, password=PASSWORD)).status_code == 400
+    shown = await guest.post(path, name=" MIRA ", password=PASSWORD)
+    (code,) = re.findall(r"<p[^>]*>(\d{3} \d{3})</p>", shown.text)
+    assert guest.session == ""
+    path = f"/users/{mira.uid}/mfa"
+    assert (await admin.call("DELETE", path, {"callerCode": code.replace(" ", "")})).status_code == 204
+    answer = await guest.give_password()
+    assert (answer.headers["location"], guest.session != "") == ("/ui/account", True)

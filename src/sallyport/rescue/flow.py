@@ -15,7 +15,7 @@ from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.outcomes import Refused
 from sallyport.login import store as login
 from sallyport.login.flow.begin import WRONG
-from sallyport.login.rules import By, Identifier
+from sallyport.login.rules import Identifier
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.known_clients import KnownClients
 from sallyport.throttle.flow.throttle import Throttle, Try
@@ -51,10 +51,10 @@ class LostDevice:
         self._journal = journal
         self._clock = clock
 
-    async def __call__(self, user: str, password: Hidden[str], client: Client) -> Hidden[str] | Refused:
+    async def __call__(self, who: Identifier, password: Hidden[str], client: Client) -> Hidden[str] | Refused:
         """Return six digits to be read out to the desk, or the one refusal of a login."""
         with self._hashing.seat(reserve=self._clients.is_genuine(client.token)) as seat:
-            seen = await self._work(lambda rows: self._gather(rows, user, client, seat))
+            seen = await self._work(lambda rows: self._gather(rows, who, client, seat))
             if isinstance(seen, Refused):
                 return seen
             held = seen.candidate.usable if seen.candidate else None
@@ -64,10 +64,9 @@ class LostDevice:
         rehashed = checked.rehashed if right else None
         return await self._work(lambda rows: self._record(rows, seen, rehashed, client, right=right))
 
-    def _gather(self, rows: Rows, user: str, client: Client, seat: Seat) -> _Seen | Refused:
-        identifier = Identifier(By.UID, user)
-        candidate = login.candidate(rows, identifier)
-        claimed = f"{identifier.by.value}:{identifier.key}"
+    def _gather(self, rows: Rows, who: Identifier, client: Client, seat: Seat) -> _Seen | Refused:
+        candidate = login.candidate(rows, who)
+        claimed = f"{who.by.value}:{who.key}"
         tried = self._throttle.password(rows, claimed, candidate.user if candidate else None, client)
         if isinstance(tried, Refused):
             return self._journal.refused(rows, _attempt(candidate), client, tried)

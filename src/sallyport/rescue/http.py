@@ -14,6 +14,7 @@ from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.opaque import digest_of
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.text import bounded
+from sallyport.login.rules import By, Identifier
 from sallyport.rescue.flow import LostDevice
 from sallyport.rescue.undo import UndoRemoval
 
@@ -53,7 +54,7 @@ class RescueRoutes:
 
     async def lost(self, ask: Ask[Hidden[str]]) -> Answer | Refused:
         """Answer `POST /users/{id}/recover/mfa`."""
-        code = await self._lost(ask.target, ask.body, ask.client)
+        code = await self._lost(Identifier(By.UID, ask.target), ask.body, ask.client)
         if isinstance(code, Refused):
             return code
         return Answer(LostAnswer(caller_code=code.reveal(), expires_in=CODE_LIFETIME // SECOND), status=202)

@@ -13,6 +13,7 @@ from sallyport.pages.doors import Doors, Entry
 from sallyport.pages.enrollment import Enrollment
 from sallyport.pages.forms import FormTokens, Origins
 from sallyport.pages.keys import Keys
+from sallyport.pages.lost import Lost
 from sallyport.pages.mailed import Mailed
 from sallyport.pages.places import Places
 from sallyport.pages.resource import Doorman
@@ -44,6 +45,7 @@ def site(service: "Service") -> Site:
         *account(service, entry, views).pages(),
         *mailed(service, cookies, views).pages(),
         *desk(service, views),
+        *Lost(lost=service.desk.lost_device, views=views).pages(),
         *Keys(create=service.flows.programs.create_api_key, clock=service.clock, views=views).pages(),
     ]
     doorman = Doorman(
