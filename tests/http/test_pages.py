@@ -168,6 +168,36 @@ async def test_an_authenticator_is_renamed_and_removed(guest: Guest) -> None:
     assert "Your password stands alone" in (await guest.get("/ui/account")).text
 
 
+async def test_a_device_is_listed_renamed_and_removed(world: World) -> None:
+    mira = await world.register("mira")
+    body = {"type": "device", "secret": "a value that a program has made up, long enough"}
+    made = (await mira.call("POST", "/users/me/secrets", body)).json()["uid"]
+    guest = await signed_in(world, mira)
+    path = f"/ui/authenticators/{made}"
+    assert f'href="{path}"' in (await guest.get("/ui/account")).text
+    page = (await guest.get(path)).text
+    assert "Whatever uses it is refused from then on." in page
+    version = re.findall(r'name="version" value="(\d+)"', page)[0]
+    await guest.post(path, device="Backup job", version=version)
+    assert "<strong>Backup job</strong>" in (await guest.get("/ui/account")).text
+    await guest.get(path)
+    assert (await guest.post(f"{path}/remove")).status_code == 303
+    assert path not in (await guest.get("/ui/account")).text
+
+
+async def test_a_sign_in_that_took_too_long_begins_again_in_ones_own_language(guest: Guest) -> None:
+    await guest.register()
+    await guest.enroll()
+    await guest.post("/ui/sign-out")
+    await guest.get("/ui/sign-in?lang=de")
+    await guest.give_password()
+    await guest.get("/ui/code")
+    guest.world.clock.advance(301)
+    answer = await guest.post("/ui/code", code=guest.codes[0])
+    assert (answer.status_code, "<h1>Anmelden</h1>" in answer.text) == (401, True)
+    assert "Diese Anmeldung hat zu lange gedauert" in answer.text
+
+
 async def test_new_codes_void_the_old_ones(guest: Guest) -> None:
     await guest.register()
     await guest.enroll()
@@ -304,7 +334,10 @@ async def test_a_page_is_small_and_costs_no_hash(guest: Guest) -> None:
     for path in ("/ui/sign-in", "/ui/account", "/ui/events", "/ui/password", "/ui/codes/new", "/ui/profile"):
         guest.world.service.pool.run = None  # type: ignore[method-assign,assignment]  # whoever hashes falls over
         answer = await guest.get(path)
-        assert len(answer.content) < 60_000
+        parts = [
+            (await guest.get(part)).content for part in re.findall(r'(?:src|href)="(/ui/static/[^"]+)"', answer.text)
+        ]
+        assert len(answer.content) + sum(map(len, parts)) < 60_000
     guest.world.service.pool.run = hashed  # type: ignore[method-assign]  # as above
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from babel.messages.pofile import read_po
 
+from sallyport.audit.rules import Event, Factor
 from sallyport.authenticators.password.rules import Bearer, fault
 from sallyport.edge.problems import FACES
 from sallyport.kernel.hidden import Hidden
@@ -74,7 +75,6 @@ def test_every_refusal_is_said_in_every_language(why: Why) -> None:
         Why.PASSWORD_REJECTED,  # as above
         Why.UNAUTHENTICATED,
         Why.INVALID_TOKEN,
-        Why.CHALLENGE_INVALID,
         Why.STEP_UP_REQUIRED,
         Why.FIELD_FORBIDDEN,
         Why.MFA_ENROLLMENT_REQUIRED,
@@ -172,3 +172,26 @@ def test_a_moment_is_told_by_how_long_ago_it_is(passed: int, said: str) -> None:
 def test_what_has_no_words_yet_is_told_by_its_name() -> None:
     assert telling.event(Words("de"), "login.password") == "Anmeldung mit Passwort"
     assert telling.event(Words("de"), "moon.eaten_up") == "moon: eaten up"
+
+
+def test_every_event_that_an_account_can_meet_is_told_in_words() -> None:
+    of_no_account = {"key", "backup", "installation", "role"}
+    gone = {Event.USER_DELETED}
+    about_users = {one for one in Event if one.value.partition(".")[0] not in of_no_account} - gone
+    people_of_roles = {one for one in Event if one.value.startswith(("role.member", "role.owner"))}
+    assert set(telling.EVENTS) == about_users | people_of_roles
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [
+        (Factor.PASSWORD, "Password set"),
+        (Factor.API_KEY, "API key made"),
+        (Factor.DEVICE, "Device made known"),
+        (Factor.TOTP, "Set-up begun"),
+        (None, "Set-up begun"),
+    ],
+)
+def test_what_was_made_is_told_by_what_it_is(factor: Factor | None, said: str) -> None:
+    assert telling.event(Words("en"), Event.SECRET_CREATED, factor) == said
+    assert telling.event(Words("en"), Event.SECRET_REMOVED, factor) == "Removed"

@@ -220,4 +220,5 @@ def _sorted_out(held: list[Authenticator]) -> dict[str, Any]:
         "apps": [one for one in held if one.traits == TotpTraits(enrolled=True)],
         "codes": next((one for one in held if one.type == "mfabackup"), None),
         "keys": [one for one in held if one.type == "apikey"],
+        "devices": [one for one in held if one.type == "device"],
     }

@@ -41,6 +41,7 @@ EVENTS: Final = {
     Event.LOGIN_PASSWORD: N_("Sign-in with password"),
     Event.LOGIN_CODE: N_("Sign-in with code"),
     Event.LOGIN_ELEVATE: N_("Identity confirmed"),
+    Event.LOST_PASSWORD: N_("Code for the help desk asked for"),
     Event.ENROLL_CODE: N_("Code at set-up"),
     Event.PASSWORD_CURRENT: N_("Current password at a change"),
     Event.USER_CREATED: N_("Account created"),
@@ -57,6 +58,13 @@ EVENTS: Final = {
     Event.SECRET_SWITCHED_OFF: N_("Authenticator apps switched off after too many wrong codes"),
     Event.SECRET_SUSPENDED: N_("API keys suspended"),
     Event.SECRET_RESUMED: N_("API key put back"),
+    Event.CALLER_CODE: N_("Code read out to the desk"),
+    Event.APPROVAL_ASKED: N_("Second person asked for, to remove a second factor"),
+    Event.APPROVAL_GIVEN: N_("Second person confirmed that a second factor is removed"),
+    Event.ROLE_MEMBER_ADDED: N_("Taken into a role"),
+    Event.ROLE_MEMBER_REMOVED: N_("Taken out of a role"),
+    Event.ROLE_OWNER_ADDED: N_("Made the owner of a role"),
+    Event.ROLE_OWNER_REMOVED: N_("No owner of a role any more"),
     Event.POLICY_MET: N_("Time to set up a second factor began"),
     Event.RECOVERY_ASKED: N_("New password asked for by mail"),
     Event.RECOVERY_DONE: N_("New password set by mail"),
@@ -68,6 +76,12 @@ EVENTS: Final = {
     Event.SESSION_STOLEN: N_("Session ended because its token was used twice"),
 }
 _BY_NAME: Final = {event.value: text for event, text in EVENTS.items()}
+_MADE: Final = {
+    "password": N_("Password set"),
+    "api_key": N_("API key made"),
+    "device": N_("Device made known"),
+}
+"""What is there at once, where an authenticator app only begins to be."""
 OUTCOMES: Final = {"success": N_("Done"), "failure": N_("Failed"), "throttled": N_("Refused: too many tries")}
 FACTORS: Final = {
     "password": N_("Password"),
@@ -87,6 +101,7 @@ SCOPES: Final = {
 
 _REFUSALS: Final = {
     Why.INVALID_CREDENTIALS: N_("Name or password is not right."),
+    Why.CHALLENGE_INVALID: N_("This sign-in took too long, or too many codes were wrong. Begin again."),
     Why.WRONG_LOGIN_CODE: N_("This code is not right, or was used before. Wait for the next one."),
     Why.WRONG_ENROLLMENT_CODE: N_("This code is not right. Take the one that the app shows now."),
     Why.CURRENT_WRONG: N_("The current password is not right."),
@@ -214,7 +229,8 @@ def place(words: Words, ip: str) -> str:
     return ip
 
 
-def event(words: Words, name: str) -> str:
+def event(words: Words, name: str, factor: str | None = None) -> str:
     """Say what happened."""
-    known = _BY_NAME.get(name)
+    known = _MADE.get(factor or "") if name == Event.SECRET_CREATED else None
+    known = known or _BY_NAME.get(name)
     return words(known) if known else name.replace(".", ": ").replace("_", " ")
