@@ -102,6 +102,7 @@ $(NATIVE): $(RUN) requirements/native.txt scripts/native-argon2.sh
 
 $(PROJECT): pyproject.toml $(NATIVE)
 	@$(PIP) install -qq --no-index --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q src/sallyport # where Python may write no bytecode, it would compile all of this at each start
 	@touch $@
 
 $(DEV): requirements/dev.txt $(RUN) | $(PROJECT)

@@ -92,7 +92,7 @@ REVEALS = {
     "sallyport.rescue.http.RescueRoutes.lost": "hands a caller code out",
     "sallyport.sessions.flow.introspect.Introspect.__call__": "looks at the form of a token",
     "sallyport.sessions.flow.refresh.Refresh._successor": "derives the next refresh token",
-    "sallyport.sessions.signing._loaded": "loads the private keys",
+    "sallyport.sessions.signing._private": "loads the private keys",
     "sallyport.settings._together": "measures the admin's password",
     "sallyport.settings.is_server": "reads which engine the URL of a database names",
     "sallyport.settings.path_of": "reads the path in the URL of a database",

@@ -109,7 +109,7 @@ async def test_a_cookie_of_before_a_proof_is_dead_before_the_new_one_is_there(wo
     guest = await signed_in(world, person)
     world.clock.advance(1)
     caller = await world.service.gate.browser(Hidden(guest.session), Client(ip="127.0.0.1", user_agent=""))
-    await world.service.flows.elevate(caller, Hidden(PASSWORD), None)  # type: ignore[arg-type]  # a caller it is
+    await world.service.flows.login.elevate(caller, Hidden(PASSWORD), None)  # type: ignore[arg-type]  # a caller it is
     assert (await guest.get("/ui/account")).status_code == 303
 
 

@@ -27,7 +27,7 @@ async def gated(stage: Stage) -> AsyncIterator[Stage]:
     """A stage on which the reads of the gate are counted too."""
     service = stage.world.service
     service.api_keys = ReadApiKey(work=service.work, vault=service.vault, clock=service.clock)
-    service.gate = service._gate()
+    del service.gate  # the next one who wants it makes it anew, with these keys
     async with client_of(service) as client:
         stage.world.client = client
         yield stage

@@ -63,6 +63,15 @@ def service(home: Path) -> Iterator[Server]:
         yield running
 
 
+def test_a_list_on_the_host_imports_neither_tokens_nor_mail_nor_hashes(home: Path, service: Server) -> None:
+    listing = "import sys; from sallyport.cli.main import app; app(['users', 'list'], standalone_mode=False)"
+    asked = [sys.executable, "-c", f"{listing}; print(*sys.modules, file=sys.stderr)"]
+    done = subprocess.run(asked, cwd=home, env=environment(home), capture_output=True, text=True, check=True)
+    assert "admin" in done.stdout
+    dear = {"jwt", "argon2", "email_validator", "jinja2", "aiosmtplib", "segno", "sqlalchemy", "starlette", "pydantic"}
+    assert dear & set(done.stderr.split()) == set()
+
+
 def test_an_operator_works_on_the_host_beside_the_service(home: Path, service: Server) -> None:
     alice = told(home, "users", "create", "alice", "--password-stdin", typed=PASSWORD + "\n")["uid"]
     token = service.log_in("alice", PASSWORD).body["token"]

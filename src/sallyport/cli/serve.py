@@ -1,7 +1,6 @@
 """`sallyport serve`: check everything, then listen."""
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -19,6 +18,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from sallyport.app import Application
+from sallyport.cli.collector import look_as_usual
 from sallyport.cli.logs import log_as_json
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.keyfiles import KeysRefusedError
@@ -83,10 +83,9 @@ def worker(numbers: Path) -> Application:
 
 
 def _application(service: Service) -> Application:
+    service.prepare()
     application = Application(service)
-    # What lives as long as the process is not looked at again by the collector.
-    gc.collect()
-    gc.freeze()
+    look_as_usual()
     return application
 
 

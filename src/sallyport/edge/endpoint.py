@@ -1,6 +1,7 @@
 """A route is declared once, and the declaration validates, renders and documents it."""
 
 import enum
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -8,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from sallyport.edge.answers import Answer, Ask
+from sallyport.kernel.ids import UID
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.scopes import Scope
 
@@ -92,3 +94,8 @@ class Endpoint(Generic[B]):
     def takes_body(self) -> bool:
         """Whether a body can say anything here."""
         return self.body is not Nothing
+
+
+def path_pattern(path: str) -> re.Pattern[str]:
+    """Return what matches a path: a uid in canonical form, or `me`; anything else in its place is not found."""
+    return re.compile(re.escape(path).replace(r"\{id\}", f"(?P<id>me|{UID})").replace(r"\{sid\}", f"(?P<sid>{UID})"))

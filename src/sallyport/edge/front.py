@@ -12,9 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from sallyport.edge import problems
 from sallyport.edge.answers import Answer
+from sallyport.edge.endpoint import path_pattern
 from sallyport.edge.resource import Allowed, Resource
 from sallyport.edge.witness import NO_ROUTE, Witness
-from sallyport.kernel.ids import UID
 from sallyport.kernel.outcomes import Overloaded, Refused, Why
 from sallyport.kernel.vault import DoesNotOpenError
 from sallyport.store.work import StorageUnavailableError
@@ -134,11 +134,6 @@ class Front:
             if found := pattern.fullmatch(path):
                 return resource, found.groupdict()
         return None
-
-
-def path_pattern(path: str) -> re.Pattern[str]:
-    """Return what matches a path: a uid in canonical form, or `me`; anything else in its place is not found."""
-    return re.compile(re.escape(path).replace(r"\{id\}", f"(?P<id>me|{UID})").replace(r"\{sid\}", f"(?P<sid>{UID})"))
 
 
 def _rendered(outcome: Answer | Refused | Allowed, request_id: bytes) -> tuple[int, list[Header], bytes]:

@@ -3,15 +3,16 @@
 Nothing here reads a request or a credential. Whoever may open the database and its keys is who they are: ADR 28.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Final, assert_never
 
 import msgspec
 
 from sallyport.edge.answers import Answer, Ask
 from sallyport.edge.body import Body
-from sallyport.edge.endpoint import Endpoint, Nothing, Who
-from sallyport.edge.front import path_pattern
+from sallyport.edge.endpoint import Endpoint, Nothing, Who, path_pattern
 from sallyport.edge.problems import Problem, document
 from sallyport.kernel.caller import ON_HOST, OPERATOR
 from sallyport.kernel.outcomes import Overloaded, Refused, Why
@@ -37,7 +38,8 @@ class OperatorDesk:
     """Answers as the front answers a trusted caller, but for one who is above every trusted role."""
 
     def __init__(self, endpoints: Iterable[Endpoint[Any]], exists: Exists, close: Callable[[], None]) -> None:
-        self._routes = [(endpoint, path_pattern(endpoint.path), Body(endpoint.body)) for endpoint in endpoints]
+        self._known: list[tuple[Endpoint[Any], re.Pattern[str]]] = []
+        self._unknown = iter(endpoints)
         self._exists = exists
         self.close = close
         """Gives the database back."""
@@ -53,20 +55,24 @@ class OperatorDesk:
         return document(outcome, request_id="") if isinstance(outcome, Refused) else outcome
 
     async def _outcome(self, wish: Wish) -> Answer | Refused:
-        for endpoint, pattern, body in self._routes:
+        for endpoint, pattern in chain(self._known, self._found_out()):
             if endpoint.method == wish.method and (found := pattern.fullmatch(wish.path)):
-                return await self._handled(endpoint, found.groupdict(), wish, body)
+                return await self._handled(endpoint, found.groupdict(), wish)
         return Refused(why=Why.NOT_FOUND)
 
-    async def _handled(
-        self, endpoint: Endpoint[Any], params: Mapping[str, str], wish: Wish, body: Body[Any]
-    ) -> Answer | Refused:
+    def _found_out(self) -> Iterator[tuple[Endpoint[Any], re.Pattern[str]]]:
+        """Yield routes that no question has come to so far: they are built by then, and imported."""
+        for endpoint in self._unknown:
+            self._known.append((endpoint, path_pattern(endpoint.path)))
+            yield self._known[-1]
+
+    async def _handled(self, endpoint: Endpoint[Any], params: Mapping[str, str], wish: Wish) -> Answer | Refused:
         if refused := _reach(endpoint):
             return refused
         target = params.get("id", "") if endpoint.of_user else ""
         if target and not await self._exists(target):
             return Refused(why=Why.NOT_FOUND)
-        read = _NOTHING if wish.method == "GET" else body.read(wish.body or b"{}")
+        read = _NOTHING if wish.method == "GET" else Body(endpoint.body).read(wish.body or b"{}")
         if isinstance(read, Refused):
             return read
         ask = Ask(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from sallyport.edge.front import path_pattern
+from sallyport.edge.endpoint import path_pattern
 
 _LONGEST: Final = 256
 

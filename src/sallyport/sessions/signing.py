@@ -4,7 +4,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -19,11 +19,14 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_der_private_key,
 )
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
+from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.kernel.livering import LiveRing
 from sallyport.kernel.vault import Ring
+
+if TYPE_CHECKING:
+    from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
 TYPE: Final = "at+jwt"  # RFC 9068 2.1
 
@@ -36,7 +39,7 @@ class SigningKeysRefusedError(KeysRefusedError):
 class SigningKey:
     """One key pair with everything about it that never changes."""
 
-    algorithm: ECAlgorithm | OKPAlgorithm
+    algorithm: "ECAlgorithm | OKPAlgorithm"
     private: Any
     public: Any
     header: bytes
@@ -66,7 +69,7 @@ class SigningKeys:
 
     def __init__(self, ring: LiveRing) -> None:
         self._ring = ring
-        self._loaded = _loaded(ring.now)
+        self._loaded: _Loaded | None = None
 
     @property
     def active(self) -> SigningKey:
@@ -93,14 +96,15 @@ class SigningKeys:
 
     def _now(self) -> _Loaded:
         ring = self._ring.now
-        if ring is not self._loaded.ring:
+        if self._loaded is None or ring is not self._loaded.ring:
             self._loaded = _loaded(ring)
         return self._loaded
 
 
 def signs_with(ring: Ring, algorithm: str) -> None:
     """Make sure that a ring signs as the settings say. Raises `SigningKeysRefusedError`."""
-    found = _loaded(ring).active.jwk["alg"]
+    kinds = {key_id: _private(key_id, der)[0] for key_id, der in ring.keys.items()}
+    found = kinds[ring.active]
     if found != algorithm:
         message = (
             f"the signing ring signs with {found}, but SALLYPORT_SIGNING_ALGORITHM is {algorithm}: put the setting back"
@@ -120,28 +124,39 @@ def encoded(raw: bytes) -> bytes:
 
 
 def _loaded(ring: Ring) -> _Loaded:
-    keys = {key_id: _signing_key(key_id, der.reveal()) for key_id, der in ring.keys.items()}
+    keys = {key_id: _signing_key(key_id, der) for key_id, der in ring.keys.items()}
     by_header = {key.header: key for key in keys.values()}
     return _Loaded(ring=ring, active=keys[ring.active], by_header=by_header)
 
 
-def _signing_key(key_id: str, der: bytes) -> SigningKey:
+def _private(key_id: str, der: Hidden[bytes]) -> tuple[str, EllipticCurvePrivateKey | Ed25519PrivateKey]:
+    """Return the name of what a private key signs with, and the key. Raises `SigningKeysRefusedError`."""
     try:
-        private = load_der_private_key(der, None)
+        private = load_der_private_key(der.reveal(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         message = f"key {key_id} of the signing ring is not a private key: restore signing.json from your backup"
         raise SigningKeysRefusedError(message) from None
-    algorithm: ECAlgorithm | OKPAlgorithm
     match private:
         case EllipticCurvePrivateKey():
-            name, algorithm = "ES256", ECAlgorithm(ECAlgorithm.SHA256)
-            jwk = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
+            return "ES256", private
         case Ed25519PrivateKey():
-            name, algorithm = "EdDSA", OKPAlgorithm()
-            jwk = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)
+            return "EdDSA", private
         case _:
             message = f"key {key_id} of the signing ring is of a kind that signs nothing here"
             raise SigningKeysRefusedError(message)
+
+
+def _signing_key(key_id: str, der: Hidden[bytes]) -> SigningKey:
+    # With it come X.509 and an HTTP client, 40 ms in all: not for commands on the host, which sign nothing.
+    from jwt.algorithms import ECAlgorithm, OKPAlgorithm  # noqa: PLC0415  # as said
+
+    name, private = _private(key_id, der)
+    algorithm: ECAlgorithm | OKPAlgorithm
+    if isinstance(private, Ed25519PrivateKey):
+        algorithm, jwk = OKPAlgorithm(), OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)
+    else:
+        algorithm = ECAlgorithm(ECAlgorithm.SHA256)
+        jwk = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
     header = {"alg": name, "kid": key_id, "typ": TYPE}
     jwk |= {"kid": key_id, "alg": name, "use": "sig"}
     compact = json.dumps(header, separators=(",", ":")).encode()

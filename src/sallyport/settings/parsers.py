@@ -6,8 +6,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
-from email_validator import validate_email
-
 from sallyport.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.mailroute import MailRoute, parse_route
@@ -93,7 +91,11 @@ def mail(text: str) -> MailRoute:
 
 def address(text: str) -> str:
     """Read a mail address that may be left out. Raises `ValueError`."""
-    return validate_email(text, check_deliverability=False, globally_deliverable=False).normalized if text else ""
+    if not text:
+        return ""
+    from sallyport.kernel.mailaddress import normalized  # noqa: PLC0415  # slow to import
+
+    return normalized(text)
 
 
 def origins(text: str) -> tuple[str, ...]:

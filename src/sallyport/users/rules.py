@@ -7,7 +7,6 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from precis_i18n import get_profile
 
 from sallyport.kernel.ids import is_uid
@@ -16,8 +15,6 @@ from sallyport.kernel.text import UnfitError, bounded, printable
 LONGEST_NAME: Final = 64
 _MOST_SHRINKING: Final = 4
 """Preparation makes a name shorter at most so many times, and takes its time for a long one."""
-# A closed network has addresses that the Internet has not (.local, .test): whether mail arrives, verification tells.
-SPECIAL_USE_DOMAIN_NAMES.clear()
 _PRECIS = get_profile("UsernameCaseMapped")
 # Of what is visible in ASCII the profile keeps everything, and lowers letters: RFC 8265 3.3, RFC 8264 9.11.
 _ASCII = re.compile(r"[!-~]+")
@@ -180,11 +177,13 @@ def email_key(typed: str) -> str:
 
 def parse_email(typed: str) -> Email:
     """Read an e-mail address. Raises `UnfitError` with what is wrong with it."""
+    from sallyport.kernel.mailaddress import normalized  # noqa: PLC0415  # slow to import
+
     try:
-        found = validate_email(bounded("/email", typed), check_deliverability=False, globally_deliverable=False)
-    except EmailNotValidError as fault:
+        shown = normalized(bounded("/email", typed))
+    except ValueError as fault:
         raise UnfitError("/email", str(fault)) from None
-    return Email(found.normalized, email_key(found.normalized))
+    return Email(shown, email_key(shown))
 
 
 def _askable(key: str) -> str:

@@ -3,11 +3,10 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sallyport.desk.flow import Approve, CallerCodes, DeskJudge
-from sallyport.rescue.flow import LostDevice
-from sallyport.rescue.undo import UndoRemoval
-
 if TYPE_CHECKING:
+    from sallyport.desk.flow import Approve, CallerCodes, DeskJudge
+    from sallyport.rescue.flow import LostDevice
+    from sallyport.rescue.undo import UndoRemoval
     from sallyport.wiring.service import Service
 
 
@@ -18,14 +17,18 @@ class DeskFlows:
         self._service = service
 
     @cached_property
-    def caller_codes(self) -> CallerCodes:
+    def caller_codes(self) -> "CallerCodes":
         """Makes and judges the codes of callers."""
+        from sallyport.desk.flow import CallerCodes
+
         service = self._service
         return CallerCodes(vault=service.vault, clock=service.clock, randomness=service.randomness)
 
     @cached_property
-    def lost_device(self) -> LostDevice:
+    def lost_device(self) -> "LostDevice":
         """Gives a caller code to one who proves the password."""
+        from sallyport.rescue.flow import LostDevice
+
         service = self._service
         return LostDevice(
             work=service.work,
@@ -38,8 +41,10 @@ class DeskFlows:
         )
 
     @cached_property
-    def undo(self) -> UndoRemoval:
+    def undo(self) -> "UndoRemoval":
         """Brings a removed authenticator app back."""
+        from sallyport.rescue.undo import UndoRemoval
+
         service = self._service
         return UndoRemoval(
             work=service.work,
@@ -53,8 +58,10 @@ class DeskFlows:
         )
 
     @cached_property
-    def approve(self) -> Approve:
+    def approve(self) -> "Approve":
         """Lets a second person confirm."""
+        from sallyport.desk.flow import Approve
+
         service = self._service
         return Approve(
             work=service.work,
@@ -66,8 +73,10 @@ class DeskFlows:
         )
 
     @cached_property
-    def judge(self) -> DeskJudge:
+    def judge(self) -> "DeskJudge":
         """Judges what takes a second factor from somebody else."""
+        from sallyport.desk.flow import DeskJudge
+
         service = self._service
         return DeskJudge(
             rules=service.settings.desk,

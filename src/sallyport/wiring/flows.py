@@ -3,26 +3,20 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sallyport.audit.flow.read import ReadAudit
-from sallyport.authenticators.backup_codes.flow import DrawCodes, RegenerateCodes
-from sallyport.authenticators.devices import store as devices
-from sallyport.authenticators.flow import DescribeAuthenticator, ReadAuthenticators, RemoveAuthenticator
-from sallyport.authenticators.password.flow import ChangePassword, SetPassword
-from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr, Enroll
-from sallyport.login.flow.answer import AnswerChallenge
-from sallyport.login.flow.begin import BeginLogin
-from sallyport.login.flow.codes import CodeJudge
-from sallyport.login.flow.elevate import Elevate
-from sallyport.login.flow.register import Register
-from sallyport.sessions.flow.browser import BindBrowser
-from sallyport.sessions.flow.manage import ManageSessions
-from sallyport.sessions.flow.refresh import Refresh
-from sallyport.users.flow import ChangeUser, DeleteUser, ReadUsers
-from sallyport.wiring.program_flows import ProgramFlows
-from sallyport.wiring.recovery_flows import RecoveryFlows
-from sallyport.wiring.role_flows import RoleFlows
-
 if TYPE_CHECKING:
+    from sallyport.audit.flow.read import ReadAudit
+    from sallyport.authenticators.backup_codes.flow import DrawCodes, RegenerateCodes
+    from sallyport.authenticators.flow import DescribeAuthenticator, ReadAuthenticators, RemoveAuthenticator
+    from sallyport.authenticators.password.flow import ChangePassword, SetPassword
+    from sallyport.authenticators.totp.flow import BeginEnrollment, DrawQr, Enroll
+    from sallyport.sessions.flow.browser import BindBrowser
+    from sallyport.sessions.flow.manage import ManageSessions
+    from sallyport.sessions.flow.refresh import Refresh
+    from sallyport.users.flow import ChangeUser, DeleteUser, ReadUsers
+    from sallyport.wiring.login_flows import LoginFlows
+    from sallyport.wiring.program_flows import ProgramFlows
+    from sallyport.wiring.recovery_flows import RecoveryFlows
+    from sallyport.wiring.role_flows import RoleFlows
     from sallyport.wiring.service import Service
 
 
@@ -31,85 +25,41 @@ class Flows:
 
     def __init__(self, service: "Service") -> None:
         self._service = service
-        self._judge = CodeJudge(vault=service.vault, pool=service.pool, clients=service.clients, clock=service.clock)
-        self._draw_codes = DrawCodes(
-            pool=service.pool, vault=service.vault, ids=service.ids, randomness=service.randomness
-        )
-        self.roles = RoleFlows(service)
 
     @cached_property
-    def register(self) -> Register:
-        """Makes an account."""
-        service = self._service
-        return Register(
-            work=service.work,
-            hashing=service.hashing,
-            policy=service.passwords,
-            keeper=service.keeper,
-            journal=service.journal,
-            clock=service.clock,
-            ids=service.ids,
-        )
+    def login(self) -> "LoginFlows":
+        """The login story."""
+        from sallyport.wiring.login_flows import LoginFlows
+
+        return LoginFlows(self._service)
 
     @cached_property
-    def begin(self) -> BeginLogin:
-        """Judges a password."""
-        service = self._service
-        return BeginLogin(
-            work=service.work,
-            hashing=service.hashing,
-            keeper=service.keeper,
-            judge=self._judge if service.settings.backup_code_login else None,
-            possession=self.programs.possession,
-            throttle=service.throttle,
-            journal=service.journal,
-            clients=service.clients,
-            clock=service.clock,
-            randomness=service.randomness,
-        )
+    def roles(self) -> "RoleFlows":
+        """What is done with roles."""
+        from sallyport.wiring.role_flows import RoleFlows
+
+        return RoleFlows(self._service)
 
     @cached_property
-    def answer(self) -> AnswerChallenge:
-        """Judges a code against a challenge."""
-        service = self._service
-        return AnswerChallenge(
-            work=service.work,
-            judge=self._judge,
-            keeper=service.keeper,
-            throttle=service.throttle,
-            journal=service.journal,
-            clients=service.clients,
-            clock=service.clock,
-        )
-
-    @cached_property
-    def elevate(self) -> Elevate:
-        """Renews a proof."""
-        service = self._service
-        return Elevate(
-            work=service.work,
-            hashing=service.hashing,
-            judge=self._judge,
-            keeper=service.keeper,
-            throttle=service.throttle,
-            journal=service.journal,
-            clock=service.clock,
-        )
-
-    @cached_property
-    def read_users(self) -> ReadUsers:
+    def read_users(self) -> "ReadUsers":
         """Reads users."""
+        from sallyport.users.flow import ReadUsers
+
         return ReadUsers(self._service.work)
 
     @cached_property
-    def change_user(self) -> ChangeUser:
+    def change_user(self) -> "ChangeUser":
         """Changes a user."""
+        from sallyport.users.flow import ChangeUser
+
         service = self._service
         return ChangeUser(work=service.work, sessions=service.keeper, journal=service.journal, clock=service.clock)
 
     @cached_property
-    def delete_user(self) -> DeleteUser:
+    def delete_user(self) -> "DeleteUser":
         """Erases a user."""
+        from sallyport.users.flow import DeleteUser
+
         service = self._service
         return DeleteUser(
             work=service.work,
@@ -120,21 +70,27 @@ class Flows:
         )
 
     @cached_property
-    def read_authenticators(self) -> ReadAuthenticators:
+    def read_authenticators(self) -> "ReadAuthenticators":
         """Reads what may be told of authenticators."""
+        from sallyport.authenticators.flow import ReadAuthenticators
+
         return ReadAuthenticators(self._service.work, self._service.clock)
 
     @cached_property
-    def describe(self) -> DescribeAuthenticator:
+    def describe(self) -> "DescribeAuthenticator":
         """Describes an authenticator anew."""
+        from sallyport.authenticators.flow import DescribeAuthenticator
+
         service = self._service
         return DescribeAuthenticator(
             work=service.work, sessions=service.keeper, journal=service.journal, clock=service.clock
         )
 
     @cached_property
-    def remove(self) -> RemoveAuthenticator:
+    def remove(self) -> "RemoveAuthenticator":
         """Removes an authenticator."""
+        from sallyport.authenticators.flow import RemoveAuthenticator
+
         service = self._service
         return RemoveAuthenticator(
             work=service.work,
@@ -147,8 +103,11 @@ class Flows:
         )
 
     @cached_property
-    def set_password(self) -> SetPassword:
+    def set_password(self) -> "SetPassword":
         """Gives an account its first password."""
+        from sallyport.authenticators.devices import store as devices
+        from sallyport.authenticators.password.flow import SetPassword
+
         service = self._service
         return SetPassword(
             work=service.work,
@@ -162,8 +121,10 @@ class Flows:
         )
 
     @cached_property
-    def change_password(self) -> ChangePassword:
+    def change_password(self) -> "ChangePassword":
         """Replaces a password."""
+        from sallyport.authenticators.password.flow import ChangePassword
+
         service = self._service
         return ChangePassword(
             work=service.work,
@@ -176,8 +137,10 @@ class Flows:
         )
 
     @cached_property
-    def begin_enrollment(self) -> BeginEnrollment:
+    def begin_enrollment(self) -> "BeginEnrollment":
         """Makes a pending authenticator."""
+        from sallyport.authenticators.totp.flow import BeginEnrollment
+
         service = self._service
         return BeginEnrollment(
             work=service.work,
@@ -191,8 +154,10 @@ class Flows:
         )
 
     @cached_property
-    def enroll(self) -> Enroll:
+    def enroll(self) -> "Enroll":
         """Takes the first code of an authenticator."""
+        from sallyport.authenticators.totp.flow import Enroll
+
         service = self._service
         return Enroll(
             work=service.work,
@@ -205,13 +170,17 @@ class Flows:
         )
 
     @cached_property
-    def draw_qr(self) -> DrawQr:
+    def draw_qr(self) -> "DrawQr":
         """Draws a key URI."""
+        from sallyport.authenticators.totp.flow import DrawQr
+
         return DrawQr(self._service.pool)
 
     @cached_property
-    def regenerate(self) -> RegenerateCodes:
+    def regenerate(self) -> "RegenerateCodes":
         """Makes new backup codes."""
+        from sallyport.authenticators.backup_codes.flow import RegenerateCodes
+
         service = self._service
         return RegenerateCodes(
             work=service.work,
@@ -222,18 +191,31 @@ class Flows:
         )
 
     @cached_property
-    def programs(self) -> ProgramFlows:
+    def _draw_codes(self) -> "DrawCodes":
+        from sallyport.authenticators.backup_codes.flow import DrawCodes
+
+        service = self._service
+        return DrawCodes(pool=service.pool, vault=service.vault, ids=service.ids, randomness=service.randomness)
+
+    @cached_property
+    def programs(self) -> "ProgramFlows":
         """What programs log in with, and ask."""
+        from sallyport.wiring.program_flows import ProgramFlows
+
         return ProgramFlows(self._service)
 
     @cached_property
-    def recovery(self) -> RecoveryFlows:
+    def recovery(self) -> "RecoveryFlows":
         """Forgotten passwords, and addresses that are verified."""
+        from sallyport.wiring.recovery_flows import RecoveryFlows
+
         return RecoveryFlows(self._service)
 
     @cached_property
-    def refresh(self) -> Refresh:
+    def refresh(self) -> "Refresh":
         """Rotates a refresh token."""
+        from sallyport.sessions.flow.refresh import Refresh
+
         service = self._service
         return Refresh(
             work=service.work,
@@ -245,18 +227,24 @@ class Flows:
         )
 
     @cached_property
-    def bind_browser(self) -> BindBrowser:
+    def bind_browser(self) -> "BindBrowser":
         """Gives a browser the token of its session."""
+        from sallyport.sessions.flow.browser import BindBrowser
+
         service = self._service
         return BindBrowser(work=service.work, clock=service.clock, randomness=service.randomness)
 
     @cached_property
-    def manage_sessions(self) -> ManageSessions:
+    def manage_sessions(self) -> "ManageSessions":
         """Lists and ends sessions."""
+        from sallyport.sessions.flow.manage import ManageSessions
+
         service = self._service
         return ManageSessions(work=service.work, keeper=service.keeper, journal=service.journal)
 
     @cached_property
-    def read_audit(self) -> ReadAudit:
+    def read_audit(self) -> "ReadAudit":
         """Reads the audit log."""
+        from sallyport.audit.flow.read import ReadAudit
+
         return ReadAudit(self._service.work)

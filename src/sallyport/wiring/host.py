@@ -1,27 +1,28 @@
 """What the commands on the host work with, beside a service that may be running."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from sallyport.audit.flow.journal import Journal
-from sallyport.audit.keys import AuditKeys
-from sallyport.audit.rules import Entry, Event
-from sallyport.backups.flow import Restore, RestoreInPlace
+from sallyport.edge.endpoint import Endpoint
 from sallyport.edge.operator import OperatorDesk
-from sallyport.kernel.durable import set_aside
 from sallyport.kernel.ids import Ids, system_randomness
 from sallyport.kernel.keyfiles import KeysRefusedError, RingPlan, read_ring, ring_path
-from sallyport.kernel.meters import Attempts
+from sallyport.kernel.outcomes import Refused
 from sallyport.keys import start
-from sallyport.keys.desk import KeyDesk
-from sallyport.keys.flow.rings import Sleep, Tell
 from sallyport.keys.plans import ring_plans
-from sallyport.recovery.operator import RecoveryDesk
 from sallyport.settings import Settings
 from sallyport.store import schema
 from sallyport.store.database import SqliteFile, database_at
 from sallyport.store.work import Rows
-from sallyport.wiring.service import Machine, Service
+from sallyport.wiring import routes
+from sallyport.wiring.parts import Machine
+from sallyport.wiring.service import Service
+
+if TYPE_CHECKING:
+    from sallyport.audit.flow.journal import Journal
+    from sallyport.backups.flow import Restore, RestoreInPlace
+    from sallyport.keys.desk import KeyDesk
+    from sallyport.keys.flow.rings import Sleep, Tell
 
 
 def faults_of_keys(understood: Mapping[str, Any]) -> list[str]:
@@ -40,11 +41,13 @@ def key_faults(settings: Settings) -> list[str]:
     return start.key_faults(database_at(settings.database_url), settings.keys_dir, plans, system_randomness)
 
 
-def key_desk(settings: Settings, sleep: Sleep, tell: Tell, machine: Machine | None = None) -> KeyDesk:
+def key_desk(settings: Settings, sleep: "Sleep", tell: "Tell", machine: Machine | None = None) -> "KeyDesk":
     """Build what the commands about keys need, beside a service that may be running; makes nothing.
 
     Raises `KeysRefusedError` or `StorageUnavailableError` where keys and database do not fit each other.
     """
+    from sallyport.keys.desk import KeyDesk
+
     machine = machine or Machine()
     return KeyDesk(
         database=database_at(settings.database_url),
@@ -72,14 +75,24 @@ def operator_desk(settings: Settings, machine: Machine | None = None) -> Operato
     service = Service(settings, database, rings, machine)
 
     async def exists(uid: str) -> bool:
-        return await service.sessions.roles_of(uid) is not None
+        return not isinstance(await service.flows.read_users.one(uid), Refused)
 
-    recovery = RecoveryDesk(service.flows.recovery.issue, settings.public_url)
-    return OperatorDesk([*service.endpoints(), *recovery.endpoints()], exists, service.close)
+    return OperatorDesk(_routes(service), exists, service.close)
 
 
-def restore(settings: Settings, machine: Machine | None = None) -> Restore:
+def _routes(service: Service) -> Iterator[Endpoint[Any]]:
+    """Yield what the operator may ask for, each built when the search for a route reaches it."""
+    yield from routes.for_operator(service)
+    from sallyport.recovery.operator import RecoveryDesk
+
+    yield from RecoveryDesk(service.flows.recovery.issue, service.settings.public_url).endpoints()
+
+
+def restore(settings: Settings, machine: Machine | None = None) -> "Restore":
     """Build what restores a backup, under the keys at hand."""
+    from sallyport.backups.flow import Restore
+    from sallyport.kernel.durable import set_aside
+
     machine = machine or Machine()
     plans = ring_plans(settings.signing_algorithm, machine.randomness)
     return Restore(
@@ -92,8 +105,11 @@ def restore(settings: Settings, machine: Machine | None = None) -> Restore:
     )
 
 
-def restore_in_place(settings: Settings, machine: Machine | None = None) -> RestoreInPlace:
+def restore_in_place(settings: Settings, machine: Machine | None = None) -> "RestoreInPlace":
     """Build what voids and ends in a database that was put back by other means."""
+    from sallyport.backups.flow import RestoreInPlace
+    from sallyport.kernel.durable import set_aside
+
     machine = machine or Machine()
     return RestoreInPlace(
         database=database_at(settings.database_url),
@@ -107,13 +123,19 @@ def restore_in_place(settings: Settings, machine: Machine | None = None) -> Rest
 
 def _note_restored(settings: Settings, machine: Machine, rows: Rows, epoch: int) -> None:
     """Write the first row of what follows a backup, in the copy that is about to take the database's place."""
+    from sallyport.audit.rules import Entry, Event
+
     # A backup of before the audit log, beside keys of before it: the next start makes the ring, and the first row.
     if ring_path(settings.keys_dir, "audit").exists():
         _journal(settings, machine).note(rows, Entry(event=Event.BACKUP_RESTORED, detail=f"epoch {epoch}"), None)
 
 
-def _journal(settings: Settings, machine: Machine) -> Journal:
+def _journal(settings: Settings, machine: Machine) -> "Journal":
     """Build what writes audit rows from outside the service. Raises `KeysRefusedError`."""
+    from sallyport.audit.flow.journal import Journal
+    from sallyport.audit.keys import AuditKeys
+    from sallyport.kernel.meters import Attempts
+
     ring = read_ring(settings.keys_dir, RingPlan(name="audit", draw=bytes))
     ids = Ids(machine.clock, machine.randomness)
     return Journal(keys=AuditKeys(ring), attempts=Attempts(), clock=machine.clock, ids=ids)

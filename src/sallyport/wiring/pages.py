@@ -98,10 +98,10 @@ def doors(service: "Service", entry: Entry, views: Views) -> Doors:
     """Return the pages in front of an account."""
     flows = service.flows
     return Doors(
-        register=flows.register,
-        begin=flows.begin,
-        answer=flows.answer,
-        elevate=flows.elevate,
+        register=flows.login.register,
+        begin=flows.login.begin,
+        answer=flows.login.answer,
+        elevate=flows.login.elevate,
         manage=flows.manage_sessions,
         entry=entry,
         views=views,

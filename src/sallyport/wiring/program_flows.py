@@ -3,13 +3,11 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sallyport.authenticators import catalog
-from sallyport.authenticators.api_keys.flow import CreateApiKey
-from sallyport.authenticators.devices.flow import CreateDevice
-from sallyport.login.flow.possession import Possession
-from sallyport.sessions.flow.introspect import Introspect
-
 if TYPE_CHECKING:
+    from sallyport.authenticators.api_keys.flow import CreateApiKey
+    from sallyport.authenticators.devices.flow import CreateDevice
+    from sallyport.login.flow.possession import Possession
+    from sallyport.sessions.flow.introspect import Introspect
     from sallyport.wiring.service import Service
 
 
@@ -20,8 +18,10 @@ class ProgramFlows:
         self._service = service
 
     @cached_property
-    def possession(self) -> Possession:
+    def possession(self) -> "Possession":
         """Lets devices and API keys in at the first door."""
+        from sallyport.login.flow.possession import Possession
+
         service = self._service
         return Possession(
             vault=service.vault,
@@ -33,8 +33,11 @@ class ProgramFlows:
         )
 
     @cached_property
-    def create_device(self) -> CreateDevice:
+    def create_device(self) -> "CreateDevice":
         """Makes a device known."""
+        from sallyport.authenticators import catalog
+        from sallyport.authenticators.devices.flow import CreateDevice
+
         service = self._service
         return CreateDevice(
             work=service.work,
@@ -47,8 +50,11 @@ class ProgramFlows:
         )
 
     @cached_property
-    def create_api_key(self) -> CreateApiKey:
+    def create_api_key(self) -> "CreateApiKey":
         """Makes an API key."""
+        from sallyport.authenticators import catalog
+        from sallyport.authenticators.api_keys.flow import CreateApiKey
+
         service = self._service
         return CreateApiKey(
             work=service.work,
@@ -62,8 +68,10 @@ class ProgramFlows:
         )
 
     @cached_property
-    def introspect(self) -> Introspect:
+    def introspect(self) -> "Introspect":
         """Tells whether a token is good."""
+        from sallyport.sessions.flow.introspect import Introspect
+
         service = self._service
         return Introspect(
             work=service.work,

@@ -3,16 +3,16 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sallyport.authenticators.devices.flow import ForgetDevices
 from sallyport.kernel.caller import Client
-from sallyport.recovery.flow.ask import AskRecovery
-from sallyport.recovery.flow.disown import Disown
-from sallyport.recovery.flow.issue import IssueRecovery
-from sallyport.recovery.flow.reset import SetPasswordByMail
-from sallyport.recovery.flow.verify import SendVerification, VerifyAddress
 from sallyport.store.work import Rows
 
 if TYPE_CHECKING:
+    from sallyport.authenticators.devices.flow import ForgetDevices
+    from sallyport.recovery.flow.ask import AskRecovery
+    from sallyport.recovery.flow.disown import Disown
+    from sallyport.recovery.flow.issue import IssueRecovery
+    from sallyport.recovery.flow.reset import SetPasswordByMail
+    from sallyport.recovery.flow.verify import SendVerification, VerifyAddress
     from sallyport.wiring.service import Service
 
 
@@ -23,8 +23,10 @@ class RecoveryFlows:
         self._service = service
 
     @cached_property
-    def ask(self) -> AskRecovery:
+    def ask(self) -> "AskRecovery":
         """Mails a link that sets a new password."""
+        from sallyport.recovery.flow.ask import AskRecovery
+
         service = self._service
         return AskRecovery(
             work=service.work,
@@ -35,14 +37,18 @@ class RecoveryFlows:
         )
 
     @cached_property
-    def issue(self) -> IssueRecovery:
+    def issue(self) -> "IssueRecovery":
         """Gives the operator on the host a token."""
+        from sallyport.recovery.flow.issue import IssueRecovery
+
         service = self._service
         return IssueRecovery(work=service.work, tokens=service.mailed, keeper=service.keeper, journal=service.journal)
 
     @cached_property
-    def reset(self) -> SetPasswordByMail:
+    def reset(self) -> "SetPasswordByMail":
         """Sets a password with a mailed token."""
+        from sallyport.recovery.flow.reset import SetPasswordByMail
+
         service = self._service
         return SetPasswordByMail(
             work=service.work,
@@ -58,8 +64,10 @@ class RecoveryFlows:
         )
 
     @cached_property
-    def send(self) -> SendVerification:
+    def send(self) -> "SendVerification":
         """Mails a link that verifies an address."""
+        from sallyport.recovery.flow.verify import SendVerification
+
         service = self._service
         return SendVerification(
             work=service.work,
@@ -70,8 +78,10 @@ class RecoveryFlows:
         )
 
     @cached_property
-    def verify(self) -> VerifyAddress:
+    def verify(self) -> "VerifyAddress":
         """Verifies an address with a mailed token."""
+        from sallyport.recovery.flow.verify import VerifyAddress
+
         service = self._service
         return VerifyAddress(
             work=service.work,
@@ -83,8 +93,10 @@ class RecoveryFlows:
         )
 
     @cached_property
-    def disown(self) -> Disown:
+    def disown(self) -> "Disown":
         """Takes the word of one who says that it was somebody else."""
+        from sallyport.recovery.flow.disown import Disown
+
         service = self._service
         return Disown(
             work=service.work,
@@ -96,7 +108,9 @@ class RecoveryFlows:
         )
 
     @cached_property
-    def _forget_devices(self) -> ForgetDevices:
+    def _forget_devices(self) -> "ForgetDevices":
+        from sallyport.authenticators.devices.flow import ForgetDevices
+
         return ForgetDevices(self._service.journal)
 
     def _cut_off(self, rows: Rows, user: str, client: Client | None) -> None:

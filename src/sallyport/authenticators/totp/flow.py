@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
-import segno
-
 from sallyport.audit.flow.journal import Journal, attempt_by
 from sallyport.audit.rules import Entry, Event, Factor
 from sallyport.authenticators.backup_codes import store as backup_codes
@@ -263,6 +261,8 @@ def opened(vault: Vault, seed: store.SealedSeed) -> Seed:
 
 
 def _svg(url: str) -> str:
+    import segno  # noqa: PLC0415  # for those alone who ask for a drawing
+
     drawing = BytesIO()
     segno.make(url, error="m", micro=False).save(
         drawing, kind="svg", scale=4, border=4, dark="#000", light="#fff", xmldecl=False, unit="px"
