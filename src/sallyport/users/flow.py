@@ -1,7 +1,7 @@
 """Reading, changing and erasing users."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -12,11 +12,12 @@ from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Event
 from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import Clock
+from sallyport.kernel.ids import is_uid
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users import store
-from sallyport.users.rules import EVERYBODY, User, UserFilter, before, changed_fields
+from sallyport.users.rules import EVERYBODY, User, UserFilter, before, changed_fields, email_key, name_key
 
 _COUNTED_AT_ONCE: Final = 500
 _LOOKED_AT_AT_ONCE: Final = 250
@@ -161,6 +162,19 @@ class ReadUsers:
     async def one(self, uid: str) -> User | Refused:
         """Return one user."""
         return await self._work.read(lambda rows: store.find(rows, uid)) or Refused(why=Why.NOT_FOUND)
+
+    async def names(self, uids: Iterable[str | None]) -> Mapping[str, str]:
+        """Return the names of those users who are there."""
+        wanted = sorted({uid for uid in uids if uid})
+        return await self._work.read(lambda rows: store.names(rows, wanted))
+
+    async def typed(self, text: str) -> str | None:
+        """Return the uid of the one whose name, address or uid was typed, or None; of an erased one by uid alone."""
+        if is_uid(text):
+            return text
+        wanted = UserFilter(email_key=email_key(text)) if "@" in text else UserFilter(name_key=name_key(text) or "")
+        found = await self._work.read(lambda rows: store.part(rows, wanted, sort="name", behind=None, limit=2))
+        return found[0].uid if len(found) == 1 else None
 
     async def page(
         self, wanted: UserFilter, *, limit: int, skip: int, sort: str, after: str | None

@@ -1,5 +1,6 @@
 """Users in the database."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -19,6 +20,7 @@ FIND = Sql(
                     ELSE (SELECT count(*) FROM backup_codes WHERE user_id = users.id AND spent_at IS NULL) END
         FROM users WHERE id = :uid"""  # noqa: S608  # constants of this file, no input
 )
+NAME = Sql("SELECT name FROM users WHERE id = :uid")
 NAME_TAKEN = Sql("SELECT 1 FROM users WHERE name_key = :name_key")
 ROLES = Sql("SELECT roles FROM users WHERE id = :uid")
 IS_ACTIVE = Sql("SELECT 1 FROM users WHERE id = :uid AND disabled_at IS NULL")
@@ -118,6 +120,12 @@ def roles_of(rows: Rows, uid: str) -> tuple[str, ...] | None:
     """Return the roles of a user, or None where there is no such user."""
     row = rows.one(ROLES, uid=uid)
     return read_roles(row[0]) if row else None
+
+
+def names(rows: Rows, uids: Iterable[str]) -> dict[str, str]:
+    """Return the names of those users who are there."""
+    asked = [(uid, rows.soon(NAME, uid=uid)) for uid in uids]
+    return {uid: row[0] for uid, row in ((uid, found.one()) for uid, found in asked) if row}
 
 
 def name_taken(rows: Rows, name_key: str) -> bool:

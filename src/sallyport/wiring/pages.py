@@ -3,12 +3,16 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sallyport.kernel.clock import HOUR
 from sallyport.pages.account import Account
 from sallyport.pages.assets import Assets
 from sallyport.pages.cookies import Cookies
 from sallyport.pages.desk.acts import Acts
 from sallyport.pages.desk.approvals import Approvals
+from sallyport.pages.desk.audit import Log
 from sallyport.pages.desk.people import People
+from sallyport.pages.desk.policy import Rules
+from sallyport.pages.desk.roles import Roles
 from sallyport.pages.doors import Doors, Entry
 from sallyport.pages.enrollment import Enrollment
 from sallyport.pages.forms import FormTokens, Origins
@@ -20,6 +24,9 @@ from sallyport.pages.resource import Doorman
 from sallyport.pages.site import Site
 from sallyport.pages.views import Views
 from sallyport.pages.visit import Page
+from sallyport.policy.flow import SeeImpact
+from sallyport.settings import parsers
+from sallyport.settings.decisions import policy_of
 
 if TYPE_CHECKING:
     from sallyport.wiring.service import Service
@@ -76,7 +83,36 @@ def desk(service: "Service", views: Views) -> list[Page]:
     )
     acts = Acts(change=flows.change_user, remove=flows.remove, sessions=flows.manage_sessions, gate=gate, people=people)
     approvals = Approvals(approve=service.desk.approve, users=flows.read_users, views=views)
-    return [*people.pages(), *acts.pages(), *approvals.pages()]
+    roles = Roles(
+        read=flows.roles.read,
+        create=flows.roles.create,
+        change=flows.roles.change,
+        delete=flows.roles.delete,
+        trusts=flows.roles.holders.trusts,
+        users=flows.read_users,
+        views=views,
+    )
+    log = Log(audit=flows.read_audit, users=flows.read_users, views=views)
+    return [page for part in (people, acts, approvals, roles, log, rules(service, views)) for page in part.pages()]
+
+
+def rules(service: "Service", views: Views) -> Rules:
+    """Return the page of the policy."""
+    settings = service.settings
+    told = {
+        "SALLYPORT_REQUIRE_MFA": settings.require_mfa,
+        "SALLYPORT_MFA_GRACE": f"{settings.mfa_grace // HOUR}h",
+        "SALLYPORT_TRUSTED_ROLES": ", ".join(settings.trusted_roles),
+        "SALLYPORT_DESK_REASON": settings.desk_reason,
+        "SALLYPORT_DESK_CALLER_CODE": settings.desk_caller_code,
+        "SALLYPORT_DESK_APPROVAL": settings.desk_approval,
+    }
+    return Rules(
+        see=SeeImpact(work=service.work, clock=service.clock),
+        parse=lambda rule: policy_of(parsers.require_mfa(rule), settings.trusted_roles, settings.mfa_grace),
+        settings=told,
+        views=views,
+    )
 
 
 def mailed(service: "Service", cookies: Cookies, views: Views) -> Mailed:

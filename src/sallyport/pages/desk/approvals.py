@@ -8,7 +8,6 @@ from sallyport.edge.answers import Answer
 from sallyport.edge.endpoint import Who
 from sallyport.kernel.ids import is_uid
 from sallyport.kernel.outcomes import Refused
-from sallyport.pages.desk.names import names_of
 from sallyport.pages.views import Views
 from sallyport.pages.visit import DESK, Page, Visit, moved
 from sallyport.users.flow import ReadUsers
@@ -38,7 +37,7 @@ class Approvals:
             "admin/approvals.html",
             refused=refused,
             waiting=[(approval, may_confirm(approval, visit.me.uid)) for approval in shown],
-            names=await names_of(self._users, [uid for one in shown for uid in (one.user, one.asked_by)]),
+            names=await self._users.names(uid for one in shown for uid in (one.user, one.asked_by)),
             onward=shown[-1].uid if len(found) > _AT_ONCE else "",
             done="done" in visit.query,
         )

@@ -14,7 +14,6 @@ from sallyport.kernel.ids import is_uid
 from sallyport.kernel.outcomes import Refused
 from sallyport.kernel.policy import DeskRules
 from sallyport.kernel.text import bounded
-from sallyport.pages.desk.names import names_of
 from sallyport.pages.telling import N_
 from sallyport.pages.views import Views
 from sallyport.pages.visit import DESK, ONE_USER, Page, Visit, moved
@@ -106,7 +105,7 @@ class People:
             sessions=sessions[:_SESSIONS_SHOWN],
             more=len(sessions) - _SESSIONS_SHOWN,
             records=records,
-            names=await names_of(self._users, [record.actor for record in records]),
+            names=await self._users.names(record.actor for record in records),
             rules=self._rules,
             done=DONE.get(visit.query.get("done", "")),
         )
