@@ -68,8 +68,10 @@ async def test_a_role_is_made_filled_emptied_and_deleted(world: World, desk: Gue
 
 
 async def test_what_can_not_be_a_role_is_said_beside_the_form(world: World, desk: Guest) -> None:
+    for name in ("first", "second"):
+        await world.register(name, email="both@example.org")
     page = await made(desk, "sales")
-    for who in ("nobody", NOBODY, "no@example.org", "a b"):
+    for who in ("nobody", NOBODY, "no@example.org", "both@example.org", "a b"):
         refused = await desk.post(f"{page}/add", who=who, version=version(desk))
         assert (refused.status_code, "There is no such user." in refused.text) == (400, True), who
     refused = await desk.post(f"{page}/describe", name="a b", description="", version=version(desk))
