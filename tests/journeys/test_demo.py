@@ -1,17 +1,17 @@
 """`sallyport demo` as a newcomer meets it: what it shows, and that nothing is left of it."""
 
 import os
-import pty
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import sallyport
 from tests.server import SECONDS_TO_START, command
+from tests.terminal import shown_by
 
 BLACK_ON_WHITE = "\x1b[38;5;16;48;5;231m"
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -68,7 +68,7 @@ def test_its_qr_code_is_black_on_white_in_a_terminal(
     tmp_path: Path, environ: dict[str, str], tool: Callable[[str], str]
 ) -> None:
     zbarimg = tool("zbarimg")
-    status, shown = in_a_terminal(environ)
+    status, shown = shown_by("demo", environ)
     assert status == 0
     colored = [line for line in shown.splitlines() if BLACK_ON_WHITE in line]
     assert len(colored) > 20
@@ -80,7 +80,7 @@ def test_its_qr_code_is_black_on_white_in_a_terminal(
 
 @pytest.mark.parametrize("variable", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_it_is_plain_where_color_is_not_wanted(environ: dict[str, str], variable: dict[str, str]) -> None:
-    status, shown = in_a_terminal(environ | variable)
+    status, shown = shown_by("demo", environ | variable)
     assert status == 0
     assert "\x1b" not in shown
 
@@ -152,25 +152,6 @@ def processes_with(variable: str) -> list[str]:
         except OSError:
             continue  # it has ended meanwhile, or is not ours
     return found
-
-
-def in_a_terminal(environ: dict[str, str]) -> tuple[int, str]:
-    """Run the demo in a pseudo-terminal; returns its exit status and what the terminal got."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(command("demo"), env=environ, stdin=theirs, stdout=theirs, stderr=theirs) as demo:
-        os.close(theirs)
-        shown = b"".join(chunks(ours))
-        os.close(ours)
-        return demo.wait(SECONDS_TO_START), shown.decode().replace("\r\n", "\n")
-
-
-def chunks(handle: int) -> Iterable[bytes]:
-    """Read a pseudo-terminal to its end, which Linux reports as an error."""
-    try:
-        while chunk := os.read(handle, 65_536):
-            yield chunk
-    except OSError:
-        return
 
 
 def printed_url(shown: str) -> str:
