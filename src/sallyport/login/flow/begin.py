@@ -1,5 +1,6 @@
 """The first door: a password opens a session, or where MFA is on, a challenge."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sallyport.audit.decision import ALONE, CHANGED, by_client
@@ -146,20 +147,29 @@ class BeginLogin:
     def _record(self, rows: Rows, proven: _Proven, client: Client) -> Tokens | Challenged | Refused:
         now, seen = self._clock.now(), proven.candidate
         rows.alone(*proven.tried.keys)
-        succeed, owner = self._throttle.succeeding(rows, proven.tried), self._keeper.owner(rows, seen.user)
-        remember = self._clients.remembering(rows, seen.user, PASSWORD, client)
+        succeed = self._throttle.succeeding(rows, proven.tried)
+        opened = None if seen.mfa else self._opening(rows, proven, client)
         still = passwords.Seen(user=seen.user, uid=proven.held.uid, generation=seen.generation, mfa=seen.mfa)
         if not passwords.use(rows, still, proven.rehashed, now):
             return self._journal.refused(rows, _attempt(seen, proven.tried, CHANGED), client, WRONG)
         succeed()
-        attempt = _attempt(seen, proven.tried)
-        if not seen.mfa:
-            opening = Opening(user=seen.user, proven=PASSWORD, entry=attempt, known_as=remember())
-            return self._keeper.open(rows, opening, client, owner)
-        self._journal.note(rows, attempt, client)
+        if opened:
+            return opened()
+        self._journal.note(rows, _attempt(seen, proven.tried), client)
         token = new_token(CHALLENGE, self._randomness)
         store.add_challenge(rows, digest_of(token), seen.user, now)
         return Challenged(token=token, user=seen.user, expires_in=CHALLENGE_LIFETIME // SECOND)
+
+    def _opening(self, rows: Rows, proven: _Proven, client: Client) -> Callable[[], Tokens]:
+        """Ask what a session is opened with, which nobody needs to know where a code comes first."""
+        user, attempt = proven.candidate.user, _attempt(proven.candidate, proven.tried)
+        owner, remember = self._keeper.owner(rows, user), self._clients.remembering(rows, user, PASSWORD, client)
+
+        def opened() -> Tokens:
+            opening = Opening(user=user, proven=PASSWORD, entry=attempt, known_as=remember())
+            return self._keeper.open(rows, opening, client, owner)
+
+        return opened
 
     async def _with_backup_code(
         self, seen: store.Candidate, typed: Hidden[str], first: Try, client: Client
