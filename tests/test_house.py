@@ -1,11 +1,15 @@
 """The rules of the house, looked after by machine."""
 
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from coverage.files import GlobMatcher
 
+import sallyport
 from sallyport.kernel.policy import DeskRules
 from tests import house
 from tests.surgery import give_roles, verify_email
@@ -52,6 +56,15 @@ def test_secrets_are_opened_in_known_places_only() -> None:
 def test_no_exception_stands_in_a_list_for_nothing() -> None:
     names = {f"{name}.{getattr(node, 'name', '')}" for module in house.modules() for name, node in module.nodes()}
     assert names >= set(house.POSITIONAL) | set(house.ENDLESS)
+
+
+def test_whatever_must_be_covered_is_traced() -> None:
+    source = Path(sallyport.__file__).parent
+    settings = tomllib.loads((source.parents[1] / "pyproject.toml").read_text())["tool"]["coverage"]
+    demanded, untraced = GlobMatcher(settings["report"]["include"]), GlobMatcher(settings["run"]["omit"])
+    files = [str(path) for path in source.rglob("*.py")]
+    assert any(map(demanded.match, files))
+    assert [file for file in files if demanded.match(file) and untraced.match(file)] == []
 
 
 def test_access_tokens_are_made_in_one_place() -> None:
