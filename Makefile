@@ -12,6 +12,8 @@ PIP_INSTALL = $(PIP) install -qq --require-hashes $(ONLY_BINARY)
 ARGS ?=
 KILLS ?= 200
 ROUNDS ?= 1000
+# Images of Python often forbid bytecode; then each of the hundreds of processes of the tests compiles all anew.
+TEST_ENV := PYTHONDONTWRITEBYTECODE=
 
 # `make lock` keeps the pins that still fit. `make lock ARGS=--upgrade` moves all of them; for a security
 # fix younger than a week: `make lock ARGS="--upgrade-package NAME" LOCK_AGE="0 days"`.
@@ -42,7 +44,7 @@ demo: $(PROJECT) ## Watch the whole MFA journey on a temporary database
 
 test: $(PROJECT) $(DEV) ## Run all tests (ARGS="--no-cov -k word" selects; NO_APT=1 forbids installing Debian tools)
 	@sh scripts/debian-tools.sh
-	@$(BIN)/pytest -n 2 --cov=sallyport $(ARGS)
+	@$(TEST_ENV) $(BIN)/pytest -n 2 --cov=sallyport $(ARGS)
 
 torture: $(PROJECT) $(DEV) ## Kill the server and cut its power 200 times (KILLS=), race two nodes in 1,000 rounds (ROUNDS=)
 	@SALLYPORT_TEST_KILLS=$(KILLS) SALLYPORT_TEST_ROUNDS=$(ROUNDS) \
