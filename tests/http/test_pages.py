@@ -168,6 +168,25 @@ async def test_an_authenticator_is_renamed_and_removed(guest: Guest) -> None:
     assert "Your password stands alone" in (await guest.get("/ui/account")).text
 
 
+async def test_one_field_takes_both_kinds_of_codes(guest: Guest) -> None:
+    await guest.register()
+    await guest.enroll()
+    await guest.post("/ui/sign-out")
+    await guest.give_password()
+    (field,) = re.findall(r'<input id="code"[^>]*>', (await guest.get("/ui/code")).text)
+    assert {'type="text"', 'inputmode="numeric"', 'autocomplete="one-time-code"'} <= set(field.split())
+    assert "pattern" not in field  # letters are welcome, whatever keyboard a phone begins with
+    guest.world.clock.advance(30)
+    assert guest.phone
+    code = guest.phone.code()
+    assert (await guest.post("/ui/code", code=f" {code[:3]} {code[3:]} ")).headers["location"] == "/ui/account"
+    await guest.get("/ui/account")
+    await guest.post("/ui/sign-out")
+    await guest.give_password()
+    await guest.get("/ui/code")
+    assert (await guest.post("/ui/code", code=guest.codes[0])).headers["location"] == "/ui/account"
+
+
 async def test_a_device_is_listed_renamed_and_removed(world: World) -> None:
     mira = await world.register("mira")
     body = {"type": "device", "secret": "a value that a program has made up, long enough"}
