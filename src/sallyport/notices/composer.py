@@ -5,9 +5,10 @@ from email.message import EmailMessage
 from typing import Final
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError, select_autoescape
 
 from sallyport.kernel.clock import moment
+from sallyport.notices.carriers import NotCarriedError
 from sallyport.notices.news import NOT_ME_PAGE, UNDO_PAGE
 from sallyport.notices.rules import Letter, link, message, split, told
 from sallyport.notices.store import Parcel, Reader
@@ -33,7 +34,13 @@ class Composer:
         )
 
     def mail(self, letter: Letter, parcel: Parcel, reader: Reader, to: str) -> EmailMessage:
-        """Write a mail to an address."""
+        """Write a mail to an address. Raises `NotCarriedError` where it can't be put into words."""
+        try:
+            return self._written(letter, parcel, reader, to)
+        except (ValueError, TemplateError) as fault:
+            raise NotCarriedError(f"can't be put into words: {type(fault).__name__}", for_good=True) from fault
+
+    def _written(self, letter: Letter, parcel: Parcel, reader: Reader, to: str) -> EmailMessage:
         url = link(self._public_url, letter.page, parcel.user or "", letter.token) if letter.token else ""
         undo = link(self._public_url, UNDO_PAGE, parcel.user or "", letter.undo) if letter.undo else ""
         not_me = link(self._public_url, NOT_ME_PAGE, parcel.user or "", letter.not_me) if letter.not_me else ""

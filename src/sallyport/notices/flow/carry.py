@@ -1,10 +1,10 @@
 """Carrying mail away, beside the requests: one carrier a mail, among all processes and nodes."""
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import structlog
-from jinja2 import TemplateError
 from msgspec.structs import replace
 
 from sallyport.kernel.clock import Clock
@@ -12,12 +12,14 @@ from sallyport.kernel.meters import Meter, Reading, Tally
 from sallyport.kernel.vault import DoesNotOpenError, Vault
 from sallyport.notices import store
 from sallyport.notices.carriers import Carrier, NotCarriedError
-from sallyport.notices.composer import Composer
 from sallyport.notices.flow.outbox import Outbox, decoded, place
 from sallyport.notices.flow.tokens import MailedTokens, Purpose
 from sallyport.notices.rules import DEAD_LETTERS_KEPT, LEASE, Letter, pause
 from sallyport.notices.store import Parcel
 from sallyport.store.work import Rows, Work
+
+if TYPE_CHECKING:
+    from sallyport.notices.composer import Composer
 
 _AT_A_TIME: Final = 4
 """Mails on their way at once: a server that keeps one waiting does not keep all."""
@@ -41,7 +43,7 @@ class Postman:
         work: Work,
         outbox: Outbox,
         tokens: MailedTokens,
-        composer: Composer,
+        composer: Callable[[], "Composer"],
         carrier: Carrier,
         vault: Vault,
         clock: Clock,
@@ -112,11 +114,7 @@ class Postman:
         if self._clock.now() >= parcel.expires_at:
             raise NotCarriedError("nobody took it in time", for_good=True)
         letter = await self._work(lambda rows: self._with_tokens(rows, letter, parcel)) if letter.disown else letter
-        try:
-            mail = self._composer.mail(letter, parcel, reader, to)
-        except (ValueError, TemplateError) as fault:
-            raise NotCarriedError(f"can't be put into words: {type(fault).__name__}", for_good=True) from fault
-        await self._carrier(mail, parcel.uid)
+        await self._carrier(self._composer().mail(letter, parcel, reader, to), parcel.uid)
         self._sent.count()
 
     def _with_tokens(self, rows: Rows, letter: Letter, parcel: Parcel) -> Letter:
