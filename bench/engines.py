@@ -19,6 +19,8 @@ _PIECE: Final = 1 << 20
 _COUNT_USERS: Final = (
     "DELETE FROM user_counts",
     "INSERT INTO user_counts (change) SELECT count(*) FROM users",
+    "DELETE FROM mfa_counts",
+    "INSERT INTO mfa_counts (change) SELECT count(mfa_since) FROM users",
 )
 
 

@@ -117,6 +117,12 @@ CREATE TRIGGER name_taken BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION t
 CREATE TRIGGER taken_kept AFTER DELETE OR UPDATE OF name_key, verified_email_key ON users
     FOR EACH ROW EXECUTE FUNCTION keep_taken();
 CREATE TRIGGER users_counted AFTER INSERT OR DELETE ON users FOR EACH ROW EXECUTE FUNCTION count_users();
+CREATE TRIGGER mfa_counted AFTER UPDATE OF mfa_since ON users FOR EACH ROW
+    WHEN ((OLD.mfa_since IS NULL) <> (NEW.mfa_since IS NULL)) EXECUTE FUNCTION count_mfa();
+CREATE TRIGGER mfa_brought AFTER INSERT ON users FOR EACH ROW
+    WHEN (NEW.mfa_since IS NOT NULL) EXECUTE FUNCTION count_mfa();
+CREATE TRIGGER mfa_taken_along AFTER DELETE ON users FOR EACH ROW
+    WHEN (OLD.mfa_since IS NOT NULL) EXECUTE FUNCTION count_mfa();
 
 -- Planning over sixteen pieces takes longer than the statement: each connection plans once, and leaves out at run time
 -- what can't have the row. Disks that seek for free (SSD) make index look-ups in all pieces cheaper than reading one.

@@ -12,6 +12,7 @@ from sallyport.edge.endpoint import Endpoint
 from sallyport.edge.front import Front, request_id_of
 from sallyport.edge.resource import Resource
 from sallyport.edge.witness import Witness
+from sallyport.kernel.pulse import EVERY_SECONDS
 from sallyport.kernel.sharing import Shared
 from sallyport.notices.flow.carry import Postman
 from sallyport.settings import Settings
@@ -49,6 +50,7 @@ class Application:
         beside = asyncio.gather(
             _repeat(_SWEEP_SECONDS, "sweep", *self.service.sweeps),
             _repeat(_SEAL_SECONDS, "audit sealing", self.service.seal),
+            _repeat(EVERY_SECONDS, "a look at the numbers", self.service.pulse),
             _repeat(_CLOCK_SECONDS, "a look at the clock", self.service.clockwatch),
             _follow_keys(self.service),
             *([_share(shared)] if shared else []),

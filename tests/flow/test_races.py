@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from sallyport.store.work import Runner
-from sallyport.users import store as users
+from sallyport.users import counts
 from tests.flow.conftest import MakeStage
 from tests.flow.stage import InterruptedWork, Stage
 from tests.world import PASSWORD, Person, TurnedClock, bearer, service_in
@@ -557,7 +557,7 @@ async def test_two_nodes_that_start_at_once_make_one_admin(home: Path, before: i
         work.before(before, quick.first_start)
         assert await slow.first_start() is None
         assert work.has_happened
-        assert await quick.work.read(users.count) == 1
+        assert await quick.work.read(counts.count) == 1
     finally:
         slow.close()
         quick.close()

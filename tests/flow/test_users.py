@@ -1,7 +1,7 @@
 """Users: read, changed, erased."""
 
 from sallyport.store.work import Rows, Sql
-from sallyport.users import store
+from sallyport.users import counts
 from tests.flow.test_login import refusal
 from tests.surgery import count
 from tests.world import World
@@ -40,14 +40,33 @@ async def test_the_count_of_users_is_added_up_and_stays_right(world: World) -> N
     assert (await alice.call("GET", "/users/count")).json() == {"count": 2}
 
 
+async def test_who_has_a_second_factor_is_counted_and_added_up(world: World) -> None:
+    alice, bob = await world.enrolled("alice"), await world.enrolled("bob")
+    assert await world.service.flows.read_users.enrolled() == (3, 2)
+    come_and_go = Sql("INSERT INTO mfa_counts (change) VALUES (:change)")
+
+    def fill(rows: Rows) -> None:
+        for number in range(600):
+            rows.change(come_and_go, change=-1 if number % 2 else 1)
+
+    await world.service.work(fill)
+    for sweep in world.service.sweeps:
+        await sweep()
+    assert await count(world, "mfa_counts") <= 500
+    assert (await alice.call("DELETE", f"/users/me/secrets/{alice.totp}")).status_code == 204
+    assert await world.service.flows.read_users.enrolled() == (3, 1)
+    assert (await bob.call("DELETE", "/users/me")).status_code == 204
+    assert await world.service.flows.read_users.enrolled() == (2, 0)
+
+
 async def test_nobody_is_counted_twice_where_two_nodes_add_up_at_once(world: World) -> None:
     await world.register("alice")
 
     def both(rows: Rows) -> int:
-        store.add_up(rows, 500)
-        rows.all(store.TAKE_CHANGES, most=500)
-        store.add_up(rows, 500)
-        return store.count(rows)
+        counts.add_up(rows, 500)
+        rows.all(counts.TAKE_CHANGES, most=500)
+        counts.add_up(rows, 500)
+        return counts.count(rows)
 
     # The second finds nothing left, and adds nothing.
     assert await world.service.work(both) == 0

@@ -120,7 +120,7 @@ async def test_who_must_enroll_enrolls_before_the_desk_opens(make_world: MakeWor
     assert (await desk.get("/ui/admin/users")).headers["location"] == "/ui/authenticators/new"
     await desk.enroll()
     assert 'href="/ui/admin"' in (await desk.get("/ui/account")).text
-    assert (await desk.get("/ui/admin")).headers["location"] == "/ui/admin/users"
+    assert (await desk.get("/ui/admin")).status_code == 200
 
 
 async def test_users_are_found_by_the_beginning_of_a_name_by_address_and_by_uid(world: World) -> None:

@@ -12,7 +12,7 @@ _HARMLESS = re.compile(
 )
 # A trigger waits for writers as a new reference does; what it keeps is counted once, into a table that is new.
 _TRIGGER = re.compile(r"CREATE (FUNCTION|TRIGGER) ")
-_COUNT = re.compile(r"INSERT INTO (\w+) \(\w+\) SELECT count\(\*\) FROM \w+")
+_COUNT = re.compile(r"INSERT INTO (\w+) \(\w+\) SELECT count\((\*|\w+)\) FROM \w+")
 # Tables that no release before knows are filled, from what is read without a lock.
 _FILL = re.compile(r"INSERT INTO (roles|role_members) ")
 _NEW_TABLE = re.compile(r"CREATE TABLE (\w+)")

@@ -62,7 +62,9 @@ async def test_the_whole_journey_goes_as_ever(partitioned: World, url: str) -> N
     listed = (await alice.call("GET", "/users?sort=name")).json()
     assert [user["name"] for user in listed] == ["admin", "alice", "early"]
     await alice.login()
+    assert await partitioned.service.flows.read_users.enrolled() == (3, 1)
     assert (await alice.call("DELETE", "/users/me")).status_code == 204
+    assert await partitioned.service.flows.read_users.enrolled() == (2, 0)
     assert [row for table in OF_A_USER for row in ask(url, f"SELECT * FROM {table}") if alice.uid in row] == []  # noqa: S608  # named above
     assert (await partitioned.password("early", PASSWORD)).status_code == 401
 

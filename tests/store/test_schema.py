@@ -20,7 +20,7 @@ from sallyport.store import schema
 from sallyport.store.database import SqliteFile
 from sallyport.store.tables import metadata
 from sallyport.store.work import Sql
-from sallyport.users import store as users
+from sallyport.users import counts
 
 WITHOUT_INDEX = {
     "sallyport.keys.store.ANY_AUDIT_ROW": "stops at the first row",
@@ -37,9 +37,12 @@ WITHOUT_INDEX = {
     "sallyport.login.store.HAD_FIRST_START": "a table of one row at most",
     "sallyport.store.schema.VERSION": "a table of one row",
     "sallyport.roles.store.COUNT": "roles are made by trusted people one by one: there are few",
-    "sallyport.users.store.COUNT": "a sum over some hundred rows, however many users there are",
-    "sallyport.users.store.CHANGES": "counts those rows",
-    "sallyport.users.store.TAKE_CHANGES": "walks them in their order, and stops at the limit",
+    "sallyport.users.counts.COUNT": "a sum over some hundred rows, however many users there are",
+    "sallyport.users.counts.CHANGES": "counts those rows",
+    "sallyport.users.counts.TAKE_CHANGES": "walks them in their order, and stops at the limit",
+    "sallyport.users.counts.COUNT_MFA": "as for all users",
+    "sallyport.users.counts.MFA_CHANGES": "as for all users",
+    "sallyport.users.counts.TAKE_MFA_CHANGES": "as for all users",
     "sallyport.users.store.LIST_NEWEST": "walks an index in its order, and stops at the limit",
 }
 SORTED_BY_HAND = {
@@ -99,7 +102,7 @@ def test_migrations_make_the_indexes_of_today(database: Path) -> None:
 
 def test_counting_users_does_not_read_the_users(database: Path) -> None:
     # A million took 20 ms, with the whole service waiting, and anybody who is signed in may ask.
-    assert plan(database, users.COUNT) == ["SCAN user_counts"]
+    assert plan(database, counts.COUNT) == ["SCAN user_counts"]
 
 
 def test_users_who_were_there_before_they_were_counted_count(tmp_path: Path) -> None:
@@ -115,7 +118,30 @@ def test_users_who_were_there_before_they_were_counted_count(tmp_path: Path) -> 
         connection.execute(arrive, {"name": "dave"})
         connection.execute(f"{arrive} ON CONFLICT DO NOTHING", {"name": "dave"})
         connection.execute("DELETE FROM users WHERE name IN ('alice', 'bob')")
-        assert connection.execute(users.COUNT.text).fetchone() == (2,)
+        assert connection.execute(counts.COUNT.text).fetchone() == (2,)
+
+
+def test_second_factors_are_counted_as_they_come_and_go(tmp_path: Path) -> None:
+    file = SqliteFile(tmp_path / "test.db")
+    with file.turn():
+        upgrade(schema.alembic_config(file), "0016_from_0001")
+    arrive = """INSERT INTO users (id, name, name_key, roles, created_at, modified_at, version, mfa_since)
+                VALUES (:name, :name, :name, '[]', 0, 0, 0, :since)"""
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as connection:
+        for name in ("alice", "bob", "carol"):
+            connection.execute(arrive, {"name": name, "since": 1 if name == "alice" else None})
+        schema.migrate(file)
+
+        def counted(statement: str) -> int:
+            connection.execute(statement)
+            return int(connection.execute(counts.COUNT_MFA.text).fetchone()[0])
+
+        assert counted("UPDATE users SET version = 7") == 1
+        assert counted("UPDATE users SET mfa_since = 2") == 3
+        assert counted("UPDATE users SET mfa_since = 3, version = 1") == 3
+        assert counted("UPDATE users SET mfa_since = NULL WHERE name = 'bob'") == 2
+        assert counted("DELETE FROM users WHERE name IN ('bob', 'carol')") == 1
+        assert counted(arrive.replace(":name", "'dave'").replace(":since", "4")) == 2
 
 
 def test_a_migrated_database_is_left_alone(database: Path) -> None:

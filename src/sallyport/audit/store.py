@@ -1,8 +1,10 @@
 """Audit rows in the database. Nothing here changes what a row tells, and nothing removes one."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from sallyport.audit.chain import START, Mark
+from sallyport.audit.hours import Step
 from sallyport.audit.rules import Record
 from sallyport.store.work import Row, Rows, Sql
 
@@ -48,6 +50,11 @@ NEWEST_LOGINS = Sql(
     f"SELECT {_FIELDS} FROM audit_log WHERE id < :before AND user_id = :user AND {_LOGINS}{_PAGE}"  # noqa: S608  # as above
 )
 LOGIN = Sql(f"SELECT {_FIELDS} FROM audit_log WHERE id = :uid AND user_id = :user AND {_LOGINS}")  # noqa: S608  # as above
+# By the event and the moment in the uid: so many at most, whatever the hour has.
+STEPS = Sql(
+    """SELECT created_at, outcome, session_id FROM audit_log
+       WHERE event = :event AND id >= :oldest AND id < :before ORDER BY id LIMIT :most"""
+)
 _NEWEST_BY: Final = {
     (False, False): NEWEST,
     (True, False): NEWEST_OF_USER,
@@ -148,6 +155,12 @@ def login(rows: Rows, user: str, uid: str) -> Record | None:
     """Return one step of a user's logins."""
     row = rows.one(LOGIN, user=user, uid=uid)
     return _record(row) if row else None
+
+
+def steps(rows: Rows, events: Iterable[str], *, oldest: str, before: str, most: int) -> list[list[Step]]:
+    """Return the first rows of each of these events between two uids, in their order."""
+    asked = [rows.soon(STEPS, event=str(event), oldest=oldest, before=before, most=most) for event in events]
+    return [[Step(at=at, outcome=outcome, session=session) for at, outcome, session in found.all()] for found in asked]
 
 
 def _record(row: Row) -> Record:

@@ -76,6 +76,14 @@ user_counts = Table(
     Column("change", Integer, nullable=False),
 )
 
+# The same of those who have a second factor.
+mfa_counts = Table(
+    "mfa_counts",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, nullable=False),
+    Column("change", Integer, nullable=False),
+)
+
 passwords = Table(
     "passwords",
     metadata,

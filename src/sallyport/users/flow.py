@@ -16,14 +16,14 @@ from sallyport.kernel.ids import is_uid
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.throttle import Throttle
-from sallyport.users import store
+from sallyport.users import counts, store
 from sallyport.users.rules import EVERYBODY, User, UserFilter, before, changed_fields, email_key, name_key
 
 _COUNTED_AT_ONCE: Final = 500
 _LOOKED_AT_AT_ONCE: Final = 250
 """A millisecond of the event loop on SQLite."""
-_LOOKED_AT_IN_A_SEARCH: Final = 40
-"""Parts: ten thousand users at most."""
+_LOOKED_AT_IN_A_SEARCH: Final = 20
+"""Parts: five thousand users at most."""
 _GONE: Final = Refused(why=Why.INVALID_REQUEST, pointer="/after", detail="That user is gone: begin the walk anew.")
 
 
@@ -133,15 +133,16 @@ class DeleteUser:
 
 
 class SweepCounts:
-    """Adds up what the count of users is spread over, so that it stays as fast to read."""
+    """Adds up what the counts of users are spread over, so that they stay as fast to read."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
 
     async def __call__(self) -> None:
         """Add up until little is left; changes nothing where that is so already. Short units."""
-        while await self._work.read(store.changes) > _COUNTED_AT_ONCE:
-            await self._work(lambda rows: store.add_up(rows, _COUNTED_AT_ONCE))
+        for counted in (counts.USERS, counts.ENROLLED):
+            while await self._work.read(lambda rows, of=counted: counts.changes(rows, of)) > _COUNTED_AT_ONCE:  # type: ignore[misc]  # its default is the table
+                await self._work(lambda rows, of=counted: counts.add_up(rows, _COUNTED_AT_ONCE, of))  # type: ignore[misc]  # as above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +197,7 @@ class ReadUsers:
     async def count(self, wanted: UserFilter) -> int:
         """Return how many users there are."""
         if wanted == EVERYBODY:
-            return await self._work.read(store.count)
+            return await self._work.read(counts.count)
         return sum([1 async for _ in self._walk(wanted, "", None)])
 
     async def search(
@@ -219,6 +220,10 @@ class ReadUsers:
             behind, onward = part[-1].name_key, part[-1].uid
             await asyncio.sleep(0)
         return Found(users=found, onward=onward)
+
+    async def enrolled(self) -> tuple[int, int]:
+        """Return how many users there are, and how many of them have a second factor."""
+        return await self._work.read(lambda rows: (counts.count(rows), counts.count(rows, counts.ENROLLED)))
 
     async def _walk(self, wanted: UserFilter, sort: str, behind: str | None) -> AsyncIterator[User]:
         """Yield the users of a filter behind a uid or, sorted by name, behind a prepared name.

@@ -25,13 +25,6 @@ NAME_TAKEN = Sql("SELECT 1 FROM users WHERE name_key = :name_key")
 ROLES = Sql("SELECT roles FROM users WHERE id = :uid")
 IS_ACTIVE = Sql("SELECT 1 FROM users WHERE id = :uid AND disabled_at IS NULL")
 SET_ROLES = Sql("UPDATE users SET roles = :roles WHERE id = :uid")
-COUNT = Sql("SELECT sum(change) FROM user_counts")
-CHANGES = Sql("SELECT count(*) FROM user_counts")
-TAKE_CHANGES = Sql(
-    """DELETE FROM user_counts WHERE id IN (SELECT id FROM user_counts ORDER BY id LIMIT :most)
-       RETURNING change"""
-)
-ADD_CHANGES = Sql("INSERT INTO user_counts (change) VALUES (:change)")
 # A name that was taken in the same moment changes no row, and the row count says so.
 INSERT = Sql(
     """INSERT INTO users (id, name, name_key, email, email_key, first_name, last_name, phone, roles, disabled_at,
@@ -200,24 +193,6 @@ def is_active(rows: Rows, uid: str) -> bool:
 def set_roles(rows: Rows, uid: str, roles: tuple[str, ...]) -> None:
     """Write the names of the roles that a user is in. The version stays: nobody sets them here, they follow."""
     rows.post(SET_ROLES, uid=uid, roles=written_roles(roles).decode())
-
-
-def count(rows: Rows) -> int:
-    """Return how many users there are."""
-    row = rows.one(COUNT)
-    return (row[0] if row else None) or 0
-
-
-def changes(rows: Rows) -> int:
-    """Return how many rows the count is spread over."""
-    row = rows.one(CHANGES)
-    return row[0] if row else 0
-
-
-def add_up(rows: Rows, most: int) -> None:
-    """Put one row of the count in the place of so many; what another node took meanwhile is in its own sum."""
-    if taken := rows.all(TAKE_CHANGES, most=most):
-        rows.change(ADD_CHANGES, change=sum(row[0] for row in taken))
 
 
 def listed(rows: Rows, *, limit: int, skip: int, sort: str, after: str | None) -> list[User] | None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sallyport.audit.flow.hours import CountLogins
 from sallyport.kernel.clock import HOUR
 from sallyport.pages.account import Account
 from sallyport.pages.assets import Assets
@@ -10,6 +11,7 @@ from sallyport.pages.cookies import Cookies
 from sallyport.pages.desk.acts import Acts
 from sallyport.pages.desk.approvals import Approvals
 from sallyport.pages.desk.audit import Log
+from sallyport.pages.desk.dashboard import Dashboard
 from sallyport.pages.desk.people import People
 from sallyport.pages.desk.policy import Rules
 from sallyport.pages.desk.roles import Roles
@@ -93,7 +95,15 @@ def desk(service: "Service", views: Views) -> list[Page]:
         views=views,
     )
     log = Log(audit=flows.read_audit, users=flows.read_users, views=views)
-    return [page for part in (people, acts, approvals, roles, log, rules(service, views)) for page in part.pages()]
+    dashboard = Dashboard(
+        logins=CountLogins(work=service.work, clock=service.clock),
+        users=flows.read_users,
+        pulse=service.pulse,
+        clock=service.clock,
+        views=views,
+    )
+    parts = (dashboard, people, acts, approvals, roles, log, rules(service, views))
+    return [page for part in parts for page in part.pages()]
 
 
 def rules(service: "Service", views: Views) -> Rules:

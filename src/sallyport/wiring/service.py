@@ -14,6 +14,7 @@ from sallyport.wiring.parts import Machine, Parts
 
 if TYPE_CHECKING:
     from sallyport.edge.front import FindPage, Found
+    from sallyport.kernel.pulse import Pulse
     from sallyport.login.flow.first_start import FirstAdmin
 
 
@@ -29,6 +30,13 @@ class Service(Parts):
     def desk(self) -> DeskFlows:
         """The use cases of the help desk."""
         return DeskFlows(self)
+
+    @cached_property
+    def pulse(self) -> "Pulse":
+        """What the meters said in the last hour."""
+        from sallyport.kernel.pulse import Pulse
+
+        return Pulse((self.shared or self.meters).families, self.clock)
 
     @cached_property
     def sweeps(self) -> tuple[Any, ...]:

@@ -63,10 +63,6 @@ class People:
         self._rules = rules
         self._view = views.page
 
-    async def home(self, visit: Visit) -> Answer | Refused:  # noqa: ARG002  # every handler is given the visit
-        """Lead to where the desk begins."""
-        return moved(f"{DESK}/users")
-
     async def search(self, visit: Visit) -> Answer | Refused:
         """Show users whose names begin as was typed, or the one whose address or uid it is."""
         typed, only = bounded("/q", visit.query.get("q", "").strip()), visit.query.get("only", "")
@@ -117,7 +113,6 @@ class People:
     def pages(self) -> list[Page]:
         """Declare the pages."""
         return [
-            Page(path=DESK, who=Who.TRUSTED, get=self.home, while_unenrolled=False),
             Page(path=f"{DESK}/users", who=Who.TRUSTED, get=self.search, while_unenrolled=False),
             # Fresh, because the route that lists authenticators of others is.
             Page(path=ONE_USER, who=Who.OWNER_OR_TRUSTED, get=self.one, fresh=True, while_unenrolled=False),
