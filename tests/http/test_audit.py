@@ -173,7 +173,7 @@ async def test_proving_oneself_again_is_written(world: World) -> None:
     world.clock.advance(30)
     right = await alice.call("POST", "/auth/elevate", {"password": PASSWORD, "token": alice.phone.code()})
     assert right.status_code == 200
-    assert await pen.written() == [("login.elevate", "success", "totp", alice.uid, alice.uid, session, None)]
+    assert await pen.written() == [("login.elevate", "success", "totp", alice.uid, alice.uid, session, "use=first")]
     alice.hold(right.json())
     refused(
         await alice.call("POST", "/auth/elevate", {"password": PASSWORD, "token": alice.phone.code()}),
