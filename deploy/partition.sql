@@ -31,6 +31,7 @@ ALTER TABLE removed_totp DROP CONSTRAINT removed_totp_user_id_fkey;
 ALTER TABLE role_members DROP CONSTRAINT role_members_user_id_fkey;
 ALTER TABLE approvals DROP CONSTRAINT approvals_user_id_fkey;
 ALTER TABLE caller_codes DROP CONSTRAINT caller_codes_user_id_fkey;
+ALTER TABLE mfa_resets DROP CONSTRAINT mfa_resets_user_id_fkey;
 ALTER TABLE api_keys DROP CONSTRAINT api_keys_user_id_fkey;
 ALTER TABLE devices DROP CONSTRAINT devices_user_id_fkey;
 ALTER TABLE browser_sessions DROP CONSTRAINT browser_sessions_session_id_fkey;
@@ -55,6 +56,7 @@ ALTER TABLE removed_totp ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CA
 ALTER TABLE role_members ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE approvals ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE caller_codes ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+ALTER TABLE mfa_resets ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE api_keys ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE devices ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 ALTER TABLE browser_sessions ADD FOREIGN KEY (session_id) REFERENCES sessions ON DELETE CASCADE;

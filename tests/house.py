@@ -112,6 +112,7 @@ TOKENS_GIVEN_BY = {
     "sallyport.login.flow.possession.Possession.record": {"open"},
     "sallyport.login.flow.register.Register._record": {"open"},
     "sallyport.sessions.flow.keeper.SessionKeeper._with_new_token": {"tokens"},
+    "sallyport.rescue.ending.EndSecondFactors.__call__": {"open"},
     "sallyport.sessions.flow.refresh.Refresh._once_more": {"tokens"},
     "sallyport.sessions.flow.refresh.Refresh._record": {"tokens"},
 }

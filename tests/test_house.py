@@ -36,6 +36,7 @@ TOKENS_COME_FROM = {
     ("POST", "/auth/refresh"),
     ("PUT", "/users/{id}/secrets/{sid}"),
     ("PUT", "/users/{id}/secrets/{sid}/enroll"),
+    ("POST", "/users/{id}/recover/mfa"),
 }
 
 
@@ -116,6 +117,7 @@ async def test_only_these_routes_give_tokens(world: World) -> None:
     await walk_of_doors(walk, alice)
     await walk_of_mail(walk)
     await walk_of_the_way_back(walk)
+    await walk_of_who_lost_all(walk)
     assert walk.walked == {(one.method, one.path) for one in world.service.endpoints()}
     assert walk.minted == TOKENS_COME_FROM
 
@@ -159,6 +161,28 @@ async def walk_of_the_way_back(walk: Walk) -> None:
     await dora.call("DELETE", f"/users/me/secrets/{dora.totp}")
     links = [link for mail in await walk.world.mails() for link in mail.links if link.page.endswith("/ui/undo")]
     await walk.step("POST /users/{id}/undo", {"token": links[0].token, "password": PASSWORD}, id=dora.uid)
+
+
+async def walk_of_who_lost_all(walk: Walk) -> None:
+    gina, admin = await walk.world.register("gina", email="gina@example.org"), await walk.world.admin()
+    await verify_email(gina)
+    await gina.enroll()
+    await walk.world.mails()
+    for way in ("link", "hand", "code"):
+        await walk.step("POST /users/{id}/recover/mfa", {"password": PASSWORD}, id=gina.uid)
+        (token,) = [mail.token for mail in await walk.world.mails() if "are lost?" in mail.subject]
+        codes = {"code": gina.codes[0]} if way == "code" else {}
+        body = {"password": PASSWORD, "token": token} | codes
+        answer = await walk.step("POST /users/{id}/recover/mfa", body, id=gina.uid)
+        if way == "link":
+            await walk.step("GET /users/{id}/recover/mfa", by=admin, id=gina.uid)
+            await walk.step("GET /mfa-resets", by=admin)
+            (mail,) = await walk.world.mails()
+            await walk.step("POST /users/{id}/recover/mfa/cancel", {"token": mail.token}, id=gina.uid)
+        elif way == "hand":
+            await walk.step("DELETE /users/{id}/recover/mfa", by=admin, id=gina.uid)
+        else:
+            assert answer.json()["type"] == "ACCESS"
 
 
 async def walk_of_roles(walk: Walk, alice: Person) -> None:

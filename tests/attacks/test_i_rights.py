@@ -68,6 +68,8 @@ async def test_a_field_that_is_none_is_refused_in_every_body(world: World, field
     ]
     bodies.append(("DELETE", f"/users/{alice.uid}/mfa", {"reason": "x"}))
     bodies.append(("POST", f"/users/{alice.uid}/recover/mfa", {"password": PASSWORD}))
+    bodies.append(("DELETE", "/users/me/recover/mfa", {"reason": "x"}))
+    bodies.append(("POST", f"/users/{alice.uid}/recover/mfa/cancel", {"token": "spu_" + "A" * 43}))
     before = await everything(world)
     for method, path, body in bodies:
         signed_in = admin if path == "/auth/introspect" or path.endswith("/mfa") else alice
@@ -217,6 +219,9 @@ async def test_the_desk_does_to_users_what_a_desk_may_and_no_more(world: World) 
         ("GET", "/users/{id}/logins/{sid}/explain"),
         ("DELETE", "/users/{id}/mfa"),
         ("POST", "/users/{id}/recover/mfa"),  # for anybody who has the password
+        ("GET", "/users/{id}/recover/mfa"),
+        ("DELETE", "/users/{id}/recover/mfa"),
+        ("POST", "/users/{id}/recover/mfa/cancel"),  # for anybody who has the mail
         ("GET", "/users/{id}/sessions"),
         ("DELETE", "/users/{id}/sessions"),
         ("DELETE", "/users/{id}/sessions/{sid}"),

@@ -42,7 +42,7 @@ def walk(human: Human, service: Running) -> Iterator[str]:
     human.submit()
     human.page.wait_for_selector(".alert")
     yield "sign_in, refused"
-    for name in ("forgot", "recover", "verify", "not_me", "undo", "lost_phone", "register"):
+    for name in ("forgot", "recover", "verify", "not_me", "undo", "lost", "cancel", "lost_phone", "register"):
         human.open("/ui/" + name.replace("_", "-"))
         yield name
     human.open("/ui/forgot")

@@ -21,7 +21,7 @@ from sallyport.store.work import Sql, StorageUnavailableError
 from sallyport.wiring import Machine
 from sallyport.wiring.host import restore
 from tests.expect import granted, refused
-from tests.surgery import count, fetch, operate
+from tests.surgery import count, fetch, operate, verify_email
 from tests.world import CHEAP, PASSWORD, UNTHROTTLED, Person, TurnedClock, World, bearer, client_of, service_in
 
 Start = Callable[..., Any]
@@ -151,6 +151,22 @@ async def test_an_app_that_waited_to_come_back_waits_no_more(tmp_path: Path, clo
     assert rows_of(tmp_path / "backup.db", "removed_totp") == 1
     restored(tmp_path, clock)
     assert rows_of(tmp_path / "sallyport.db", "removed_totp") == 0
+
+
+async def test_a_reset_that_waited_waits_no_more(tmp_path: Path, clock: TurnedClock, start: Start) -> None:
+    world = await start()
+    alice = await world.register("alice", email="alice@example.org")
+    await verify_email(alice)
+    await alice.enroll()
+    path, body = f"/users/{alice.uid}/recover/mfa", {"password": PASSWORD}
+    await world.call("POST", path, body)
+    (token,) = [mail.token for mail in await world.mails() if "are lost?" in mail.subject]
+    assert (await world.call("POST", path, body | {"token": token})).status_code == 202
+    backed_up(tmp_path)
+    world.service.close()
+    assert rows_of(tmp_path / "backup.db", "mfa_resets") == 1
+    restored(tmp_path, clock)
+    assert rows_of(tmp_path / "sallyport.db", "mfa_resets") == 0
 
 
 async def test_no_token_comes_back_to_life(tmp_path: Path, clock: TurnedClock, start: Start) -> None:

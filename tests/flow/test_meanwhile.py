@@ -15,8 +15,8 @@ from sallyport.login import store as login
 from sallyport.login.rules import By, Identifier
 from sallyport.rescue.flow import _Seen
 from sallyport.sessions import store as sessions
-from sallyport.store.work import Rows
-from tests.surgery import give_roles
+from sallyport.store.work import Rows, Sql
+from tests.surgery import give_roles, verify_email
 from tests.world import PASSWORD, Person, World
 
 HERE = Client(ip="127.0.0.1", user_agent="")
@@ -110,3 +110,31 @@ async def test_a_rule_meets_a_user_once_and_nobody_who_is_gone(make_world: Any) 
     nobody = service.ids.new()
     assert is_uid(nobody)
     await service.sessions.meet(nobody, HERE)
+
+
+async def test_a_password_that_was_changed_while_it_was_judged_resets_nothing(world: World, monkeypatch: Any) -> None:
+    alice = await world.register("alice", email="alice@example.org")
+    await verify_email(alice)
+    await alice.enroll()
+    path, body = f"/users/{alice.uid}/recover/mfa", {"password": PASSWORD}
+    await world.call("POST", path, body)
+    (token,) = [mail.token for mail in await world.mails() if "are lost?" in mail.subject]
+    recover = world.service.desk.recover
+    record = recover._record
+
+    def after_a_change(rows: Rows, *given: Any) -> Any:
+        rows.change(Sql("UPDATE passwords SET generation = generation + 1 WHERE user_id = :user"), user=alice.uid)
+        return record(rows, *given)
+
+    monkeypatch.setattr(recover, "_record", after_a_change)
+    for codes in ({}, {"code": alice.codes[0]}):
+        answer = await world.call("POST", path, body | {"token": token} | codes)
+        assert (answer.status_code, answer.json()["code"]) == (400, "token_invalid")
+    assert (await alice.call("GET", "/users/me")).json()["mfaEnabled"] is True
+
+
+async def test_one_who_was_signed_out_cancels_nothing(world: World) -> None:
+    admin, alice = await world.admin(), await world.enrolled("alice")
+    caller = await seen_by_the_gate(admin)
+    assert (await admin.call("POST", "/auth/logout")).status_code == 204
+    assert why(await world.service.desk.resets.cancel(caller, alice.uid, None)) is Why.INVALID_TOKEN

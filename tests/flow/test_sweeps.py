@@ -10,7 +10,10 @@ from tests.world import NOON, World
 T = TypeVar("T")
 
 MANY = 205
-SWEPT = ("sessions", "challenges", "throttles", "known_clients", "outbox", "mailed_tokens", "removed_totp")
+SWEPT = (
+    *("sessions", "challenges", "throttles", "known_clients", "outbox", "mailed_tokens", "removed_totp"),
+    "mfa_resets",
+)
 SESSION = Sql(
     """INSERT INTO sessions (id, user_id, proven, auth_time, created_at, last_used_at, ip, user_agent)
        VALUES (:key, :user, 'pwd', :now, :now, :now, '127.0.0.1', '')"""
@@ -41,6 +44,14 @@ REMOVED = Sql(
                                  expires_at)
        VALUES (:user, :key, :sealed, 0, :now, :now, :now, 0, :now)"""
 )
+# One a user, and for each there has to be one.
+USER = Sql(
+    """INSERT INTO users (id, name, name_key, roles, created_at, modified_at, version)
+       VALUES (:key, :key, :key, '[]', :now, :now, 0)"""
+)
+RESET = Sql(
+    """INSERT INTO mfa_resets (user_id, id, created_at, ends_at, expires_at) VALUES (:key, :key, :now, :now, :now)"""
+)
 
 
 class Heard:
@@ -69,6 +80,8 @@ async def test_no_unit_of_a_sweep_erases_more_than_a_hundred_rows(world: World) 
             rows.change(LETTER, key=f"{number}", user=alice.uid, now=NOON)
             rows.change(TOKEN, key=b"%d" % number, user=alice.uid, now=NOON)
             rows.change(REMOVED, key=f"{number}", user=alice.uid, sealed=b"", now=NOON)
+            rows.change(USER, key=f"user {number}", now=NOON)
+            rows.change(RESET, key=f"user {number}", now=NOON)
             rows.change(CLIENT, key=b"%d" % number, user=alice.uid, now=NOON)
 
     await world.service.work(fill)

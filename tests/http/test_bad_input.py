@@ -24,6 +24,7 @@ MAILED: tuple[Route, ...] = (
     ("POST", "/users/{id}/verify"),
     ("POST", "/users/{id}/not-me"),
     ("POST", "/users/{id}/undo"),
+    ("POST", "/users/{id}/recover/mfa/cancel"),
 )
 WITH_BODY: tuple[Route, ...] = (
     ("POST", "/users"),
@@ -33,6 +34,7 @@ WITH_BODY: tuple[Route, ...] = (
     ("DELETE", "/users/{id}/sessions/{sid}"),
     ("DELETE", "/users/{id}/mfa"),
     ("POST", "/users/{id}/recover/mfa"),
+    ("DELETE", "/users/{id}/recover/mfa"),
     ("POST", "/users/{id}/secrets"),
     ("PUT", "/users/{id}/secrets/{sid}"),
     ("DELETE", "/users/{id}/secrets/{sid}"),
@@ -48,6 +50,7 @@ WITH_BODY: tuple[Route, ...] = (
 )
 FORMS = ("POST", "/auth/introspect")
 TRUSTED_ONE = ("DELETE", "/users/{id}/mfa")
+NOTHING_WAITS = ("DELETE", "/users/{id}/recover/mfa")
 LOST_DOOR = ("POST", "/users/{id}/recover/mfa")
 DOORS = {LOST_DOOR, ("POST", "/auth/password"), ("POST", "/auth/totp"), ("POST", "/auth/refresh")}
 LISTS = ("/users", "/users/me/secrets", "/users/me/sessions", "/roles")
@@ -77,6 +80,8 @@ class Desk:
             ("DELETE", "/users/{id}/sessions"): {"reason": "lost"},
             ("DELETE", "/users/{id}/sessions/{sid}"): {"reason": "lost"},
             LOST_DOOR: {"password": PASSWORD},
+            ("DELETE", "/users/{id}/recover/mfa"): {"reason": "lost"},
+            ("POST", "/users/{id}/recover/mfa/cancel"): {"token": "spu_" + "A" * 43},
             ("PUT", "/users/{id}/secrets/{sid}/enroll"): {"token": "000000"},
             ("POST", "/auth/password"): {"identifier": "alice", "password": PASSWORD},
             ("POST", "/auth/totp"): {"token": self.alice.phone.code(1), "challenge": self.challenge},
@@ -635,6 +640,8 @@ async def test_a_comma_before_a_closing_brace_is_read_over_on_every_route(desk: 
     answer = await desk.send(route, slipped)
     if route[1].endswith("/enroll"):
         assert told(answer) == (400, "code_invalid")
+    elif route == NOTHING_WAITS:
+        assert told(answer) == (404, "not_found")
     else:
         assert answer.status_code in {200, 201, 202, 204}, answer.text
 

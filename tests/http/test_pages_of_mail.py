@@ -2,6 +2,7 @@
 
 import re
 
+import httpx2
 import pytest
 
 from tests.conftest import MakeWorld
@@ -78,7 +79,7 @@ async def test_nobody_learns_who_has_an_account(world: World) -> None:
 )
 async def test_what_is_no_link_of_a_mail_sets_and_verifies_nothing(world: World, link: str) -> None:
     guest = Guest(world)
-    for path in ("/ui/recover", "/ui/verify", "/ui/not-me", "/ui/undo"):
+    for path in ("/ui/recover", "/ui/verify", "/ui/not-me", "/ui/undo", "/ui/lost", "/ui/cancel"):
         await guest.get(path)
         before = dump(world)
         answer = await guest.post(path, link=link, password=NEW)
@@ -172,3 +173,35 @@ async def test_who_has_lost_everything_gets_the_code_that_the_desk_asks_for(make
     assert (await admin.call("DELETE", path, {"callerCode": code.replace(" ", "")})).status_code == 204
     answer = await guest.give_password()
     assert (answer.headers["location"], guest.session != "") == ("/ui/account", True)
+
+
+async def test_who_has_lost_everything_comes_back_by_the_mail_with_a_code_or_by_waiting(world: World) -> None:
+    mira = await world.register("mira", email="mira@example.org")
+    await verify_email(mira)
+    await mira.enroll()
+    await world.mails()
+    guest = Guest(world, "mira")
+
+    async def ask(**typed: str) -> httpx2.Response:
+        await guest.get("/ui/lost-phone")
+        await guest.post("/ui/lost-phone", name="mira", password=PASSWORD)
+        link = await link_in(world, "are lost")
+        await guest.get("/ui/lost")
+        return await guest.post("/ui/lost", link=link, password=PASSWORD, **typed)
+
+    wrong = await ask(code="no code of mine")
+    assert (wrong.status_code, "This code is not right" in wrong.text) == (400, True)
+    waits = await ask(code=" ")
+    assert "Come back between 2027-01-18 08:00 UTC and 2027-01-21 08:00 UTC" in waits.text
+    link = await link_in(world, "to be reset")
+    await guest.get("/ui/cancel")
+    done = await guest.post("/ui/cancel", link=link)
+    assert "Your second factors stay as they are" in done.text
+    await guest.get("/ui/cancel")
+    again = await guest.post("/ui/cancel", link=link)
+    assert (again.status_code, "This link is used up" in again.text) == (400, True)
+    await world.mails()
+    inside = await ask(code=mira.codes[0])
+    assert (inside.status_code, inside.headers["location"]) == (303, "/ui/authenticators/new")
+    assert (await guest.get("/ui/authenticators/new")).status_code == 200
+    assert (await guest.get("/ui/events")).headers["location"] == "/ui/authenticators/new"

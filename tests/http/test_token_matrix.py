@@ -11,7 +11,7 @@ import pytest
 from sallyport.kernel.scopes import Scope
 from sallyport.store.work import Sql
 from tests.dump import dump
-from tests.surgery import everything, verify_email
+from tests.surgery import everything, operate, verify_email
 from tests.world import PASSWORD, Person, World, basic, bearer
 
 SET_ROLES = Sql("UPDATE users SET roles = :roles WHERE id = :uid")
@@ -35,6 +35,7 @@ MAILED: set[Route] = {
     ("POST", "/users/{id}/verify"),
     ("POST", "/users/{id}/not-me"),
     ("POST", "/users/{id}/undo"),
+    ("POST", "/users/{id}/recover/mfa/cancel"),
 }
 # A door whose password stands in the body, whatever is shown beside it.
 LOST_DOOR: set[Route] = {("POST", "/users/{id}/recover/mfa")}
@@ -72,6 +73,8 @@ HIDDEN: set[Route] = {
     ("GET", "/users/{id}/logins"),
     ("GET", "/users/{id}/logins/{sid}/explain"),
     ("POST", "/users/{id}/verify/send"),
+    ("GET", "/users/{id}/recover/mfa"),
+    ("DELETE", "/users/{id}/recover/mfa"),
     ("GET", "/users/{id}/sessions"),
     ("DELETE", "/users/{id}/sessions"),
     ("DELETE", "/users/{id}/sessions/{sid}"),
@@ -80,7 +83,7 @@ PRIVATE = SHARED | FORBIDDEN | HIDDEN
 # Routes for trusted roles alone.
 TRUSTED: set[Route] = {
     *(("POST", "/auth/introspect"), ("GET", "/audit"), ("POST", "/roles")),
-    *(("GET", "/approvals"), ("POST", "/approvals/{sid}")),
+    *(("GET", "/approvals"), ("POST", "/approvals/{sid}"), ("GET", "/mfa-resets")),
 }
 # Routes for trusted roles about others: hidden from strangers, forbidden to whom they are about.
 DESK: set[Route] = {("DELETE", "/users/{id}/mfa")}
@@ -244,6 +247,7 @@ def requested(people: Cast, route: Route) -> tuple[str, Any]:
         ("POST", "/users/{id}/verify"): {"token": people.code},
         ("POST", "/users/{id}/not-me"): {"token": people.code},
         ("POST", "/users/{id}/undo"): {"token": people.code, "password": PASSWORD},
+        ("POST", "/users/{id}/recover/mfa/cancel"): {"token": people.code},
         ("POST", "/auth/introspect"): {"token": people.victim.token},
         ("PUT", "/users/{id}"): {"version": 0, "firstName": "Vic"},
         ("POST", "/users/{id}/secrets"): {"type": "mfabackup"},
@@ -327,6 +331,8 @@ async def test_an_access_token_opens_every_private_route(world: World, scheme: s
         if route == ("PUT", "/users/{id}/secrets/{sid}/enroll"):
             # The wrong code of this request is judged only behind the gate.
             assert (status, code) == (400, "code_invalid")
+        elif route[1].endswith("/recover/mfa"):
+            assert (status, code) == (404, "not_found")  # nothing waits for the victim
         else:
             assert status in {200, 202, 204}, (route, code)
 
@@ -557,6 +563,8 @@ MATRIX: dict[Route, Row] = {
     ("GET", "/users/{id}/logins/{sid}/explain"): (200, 404, 200, 200, 404, 200),
     ("GET", "/users/{id}/sessions"): (200, 404, 200, 200, 404, 403),
     ("POST", "/users/{id}/verify/send"): (202, 404, 403, 403, 404, 403),
+    ("GET", "/users/{id}/recover/mfa"): (200, 404, 200, 200, 404, 200),
+    ("DELETE", "/users/{id}/recover/mfa"): (204, 404, 204, 401, 404, 403),
     ("DELETE", "/users/{id}/sessions"): (204, 404, 204, 401, 404, 403),
     ("DELETE", "/users/{id}/sessions/{sid}"): (204, 404, 204, 401, 404, 403),
     # The target's authenticator is only pending.
@@ -564,6 +572,9 @@ MATRIX: dict[Route, Row] = {
     # The password in the body is the credential.
     ("POST", "/users/{id}/recover/mfa"): (202, 202, 202, 202, 202, 202),
 }
+# Nobody without a second factor has one to lose; who sees and cancels is asked all the same.
+_WAITS = """INSERT INTO mfa_resets (user_id, id, created_at, ends_at, expires_at)
+            VALUES (:user, :uid, :now, :now + 1, :now + 3600000000)"""
 CODES = {401: "step_up_required", 403: "forbidden", 404: "not_found", 409: "mfa_not_enabled"}
 
 
@@ -636,6 +647,8 @@ async def test_who_may_do_what_to_whom(world: World, route: Route, column: str) 
         ("PUT", "/users/{id}/secrets/{sid}/enroll"): {"token": scene.pending.phone.code()},
         ("POST", "/users/{id}/recover/mfa"): {"password": PASSWORD},
     }
+    if path.endswith("/recover/mfa"):
+        await operate(world, _WAITS, user=scene.target.uid, uid=scene.pending_uid, now=world.clock.now())
     before = dump(world)
     full = path.replace("{id}", scene.target.uid).replace("{sid}", sid)
     answer = await scene.actors[column].call(method, full, bodies.get(route))

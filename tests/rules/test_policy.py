@@ -41,10 +41,14 @@ def test_what_a_rule_asks_of_a_user(
     met_at: int | None,
     expected: Demand,
 ) -> None:
-    assert policy(rule).demand(roles, mfa=mfa, met_at=met_at, now=1_000) is expected
+    assert policy(rule).demand(roles, mfa=mfa, reset=False, met_at=met_at, now=1_000) is expected
     reported = policy(rule, report=True)
     asks = Demand.NOTHING if expected is Demand.NOTHING else Demand.REPORTED
-    assert reported.demand(roles, mfa=mfa, met_at=met_at, now=1_000) is asks
+    assert reported.demand(roles, mfa=mfa, reset=False, met_at=met_at, now=1_000) is asks
+    # What recovery took away is set up again, whatever the rule.
+    assert reported.demand(roles, mfa=mfa, reset=True, met_at=met_at, now=1_000) is (
+        Demand.NOTHING if mfa else Demand.NOW
+    )
     assert not reported.demands_mfa(roles)
 
 
@@ -63,8 +67,8 @@ def test_the_part_of_a_rule_that_meets_somebody_has_a_name() -> None:
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_a_grace_is_over_once_and_for_good(met_at: int, later: int) -> None:
     rule = policy("all")
-    assert rule.demand((), mfa=False, met_at=met_at, now=met_at + GRACE - 1) is Demand.LATER
-    assert rule.demand((), mfa=False, met_at=met_at, now=met_at + GRACE + later) is Demand.NOW
+    assert rule.demand((), mfa=False, reset=False, met_at=met_at, now=met_at + GRACE - 1) is Demand.LATER
+    assert rule.demand((), mfa=False, reset=False, met_at=met_at, now=met_at + GRACE + later) is Demand.NOW
 
 
 def subject(*, disabled: bool = False, password: bool = True, verified: bool = True, mfa: bool = False) -> Subject:

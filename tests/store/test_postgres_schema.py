@@ -25,6 +25,7 @@ WALKS_HERE = {
     "sallyport.backups.store.END_SESSIONS": "as above",
     "sallyport.backups.store.END_TOKENS": "as above",
     "sallyport.backups.store.END_REMOVED": "as above",
+    "sallyport.backups.store.END_RESETS": "as above",
 }
 """What SQLite's plans do not call a walk."""
 

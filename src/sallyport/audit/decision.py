@@ -17,6 +17,8 @@ CHANGED: Final = "changed"
 """What was judged had changed by the time that it was to open something."""
 FIRST: Final = "first"
 """An app was used for nothing but its own enrollment before."""
+RESET: Final = "reset"
+"""Stands for the rule where nobody's rule but a recovery demands a second factor."""
 ALONE: Final = "alone"
 """A backup code that was typed in place of the password."""
 
@@ -146,6 +148,8 @@ def _client(decision: Decision) -> list[str]:
 
 
 def _rule(decision: Decision) -> list[str]:
+    if decision.rule == RESET:
+        return ["Recovery took the second factors away: until one is set up, the session could do nothing else."]
     rule = f"The rule `{decision.rule}` demands a second factor that the account did not have"
     match decision.demand:
         case "later":

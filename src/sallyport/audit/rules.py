@@ -25,7 +25,17 @@ class Event(enum.StrEnum):
     LOGIN_CODE = "login.code"
     """A code was judged at the second door, or in place of a password where that is switched on."""
     LOST_PASSWORD = "lost.password"  # noqa: S105  # as above
-    """A password was judged of one who says that every second factor is lost. A success was given a caller code."""
+    """A password was judged of one who says that every second factor is lost. A success was given a caller code, and
+    where there is a verified address a mailed token."""
+    RESET_BEGUN = "mfa_reset.begun"
+    """Password and mailed token were shown without a code: second factors are reset after a delay; `detail` has its
+    uid."""
+    RESET_CANCELLED = "mfa_reset.cancelled"
+    """A reset that waited was cancelled: by its link, by the user or a trusted role, by a login with a second factor,
+    or by the change written beside it."""
+    RESET_DONE = "mfa_reset.done"
+    """Recovery took every second factor away, by a backup code or, where `factor` is `password`, after a delay; the
+    session named is good for enrolling alone. A failure had a wrong token, password or code, or may not wait."""
     LOGIN_ELEVATE = "login.elevate"
     """One who is signed in proved it again."""
     ENROLL_CODE = "enroll.code"
@@ -125,7 +135,7 @@ class Event(enum.StrEnum):
 ATTEMPTS: Final = frozenset(
     {
         *(Event.LOGIN_PASSWORD, Event.LOGIN_CODE, Event.LOGIN_ELEVATE, Event.LOST_PASSWORD),
-        *(Event.ENROLL_CODE, Event.PASSWORD_CURRENT, Event.SECRET_RESTORED),
+        *(Event.ENROLL_CODE, Event.PASSWORD_CURRENT, Event.SECRET_RESTORED, Event.RESET_DONE),
     }
 )
 """What tells of a try at a factor, which metrics count too."""

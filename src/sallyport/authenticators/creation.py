@@ -41,6 +41,9 @@ class Create:
         known = {**may_repeat(body), "user_id": ask.target}
         if field := first_changed(body, known) or ("secret" if _names_server_value(body) else None):
             return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{field}")
+        if ask.me.must_enroll and (ask.body.api_key or ask.body.device):
+            # It would go on when the second factor is there, and was made without one.
+            return Refused(why=Why.MFA_ENROLLMENT_REQUIRED)
         if ask.body.password:
             return await self._password(ask, ask.body.password)
         if ask.body.api_key:

@@ -188,7 +188,8 @@ class RemoveAuthenticator:
         match told.type:
             case passwords.TYPE:
                 # Without a password there is no way to enroll: policy must not be what shuts its owner out.
-                if owner.mfa or (caller.uid == user and self._policy.demands_mfa(owner.roles)):
+                must = self._policy.demands_mfa(owner.roles) or users.has_reset(rows, user)
+                if owner.mfa or (caller.uid == user and must):
                     return Refused(why=Why.LAST_AUTHENTICATOR)
                 passwords.delete(rows, user)
                 self._throttle.forget(rows, user, Lane.PASSWORD)
@@ -221,7 +222,7 @@ class RemoveAuthenticator:
             totp.shelve(rows, told.user, told.uid, self._clock.now())
         totp.delete(rows, told.user, told.uid)
         if is_enrolled:
-            self._sessions.end_challenges(rows, told.user)
+            self._sessions.end_waiting(rows, told.user)
         if is_last:
             backup_codes.delete(rows, told.user)
             self._throttle.forget(rows, told.user, Lane.SECOND_FACTOR)

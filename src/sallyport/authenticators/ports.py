@@ -54,6 +54,6 @@ class Sessions(Protocol):
         """End the sessions that a device or an API key of a user has opened, because the caller has removed it."""
         ...
 
-    def end_challenges(self, rows: Rows, uid: str) -> None:
-        """End every open challenge of a user."""
+    def end_waiting(self, rows: Rows, uid: str) -> None:
+        """End what waits for a user: open challenges, and a reset of second factors."""
         ...

@@ -1,11 +1,12 @@
 """What a restored database must forget, in one place.
 
 What came after the backup is not in it: whatever could have been spent, ended or revoked since counts as if it was.
-Sessions end, with their refresh tokens; challenges, pending enrollments and what waits to come back go; every TOTP
-step that was ever shown is spent; backup codes are void. API keys and devices that were revoked since must not come
-back: keys are suspended until their owners put them back, and devices are forgotten where there is a password to log
-in with. Counted tries stay as the backup has them: forgetting them would help a guesser. Known clients stay too: they
-prove nothing, and without them a guesser could shut everybody out on the worst of days.
+Sessions end, with their refresh tokens; challenges, pending enrollments, what waits to come back and resets of second
+factors that wait go; every TOTP step that was ever shown is spent; backup codes are void. API keys and devices that
+were revoked since must not come back: keys are suspended until their owners put them back, and devices are forgotten
+where there is a password to log in with. Counted tries stay as the backup has them: forgetting them would help a
+guesser. Known clients stay too: they prove nothing, and without them a guesser could shut everybody out on the worst
+of days.
 """
 
 from sallyport.backups.rules import Ended
@@ -18,6 +19,8 @@ END_SESSIONS = Sql("DELETE FROM sessions")
 END_CHALLENGES = Sql("DELETE FROM challenges")
 END_PENDING = Sql("DELETE FROM totp WHERE enrolled_at IS NULL")
 END_REMOVED = Sql("DELETE FROM removed_totp")
+# Nobody knows any more which of them were cancelled.
+END_RESETS = Sql("DELETE FROM mfa_resets")
 SPEND_STEPS = Sql("UPDATE totp SET last_step = :step WHERE last_step < :step")
 SUSPEND_KEYS = Sql("UPDATE api_keys SET suspended_at = :now, version = version + 1 WHERE suspended_at IS NULL")
 FORGET_DEVICES = Sql(
@@ -46,6 +49,7 @@ def end_everything(rows: Rows, step: int, now: int) -> Ended:
     """End and void whatever the backup can't know the end of; returns how much that was."""
     rows.change(END_TOKENS)
     rows.change(END_REMOVED)
+    rows.change(END_RESETS)
     return Ended(
         sessions=rows.change(END_SESSIONS),
         challenges=rows.change(END_CHALLENGES),

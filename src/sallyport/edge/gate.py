@@ -38,6 +38,7 @@ class KeyStanding(msgspec.Struct, frozen=True, kw_only=True):
     mfa: bool
     met_at: int | None
     """When the rule about second factors first met the user."""
+    reset: bool
     scopes: frozenset[str]
     maker_amr: tuple[str, ...]
     """How its maker had proved themselves."""
@@ -54,6 +55,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     mfa: bool
     met_at: int | None
     """When the rule about second factors first met the user."""
+    reset: bool
     client_digest: bytes | None
     key: KeyStanding | None
     """The API key that opened it, if one did."""
@@ -164,9 +166,8 @@ class Gate:
     async def _judged(self, claims: Claims, standing: Standing, client: Client) -> Caller:
         if standing.key:
             return await self._by_key(standing.key, claims.session, client)
-        now = self._clock.now()
-        demand = await self._demand(standing, client, now)
-        recent = now // SECOND - claims.auth_time <= FRESH_SECONDS
+        demand = await self._demand(standing, client)
+        recent = self._clock.now() // SECOND - claims.auth_time <= FRESH_SECONDS
         strongest = _is_strongest(claims, standing)
         newcomer = recent and claims.acr == "aal0" and await self._sessions.is_bare(claims.uid)
         return Caller(
@@ -185,10 +186,11 @@ class Gate:
             auth_time=claims.auth_time,
         )
 
-    async def _demand(self, standing: Standing | KeyStanding, client: Client, now: int) -> Demand:
+    async def _demand(self, standing: Standing | KeyStanding, client: Client) -> Demand:
         """Judge what the rule about second factors asks of a user now, and note when it first meets them."""
-        demand = self._policy.demand(standing.roles, mfa=standing.mfa, met_at=standing.met_at, now=now)
-        if standing.met_at is None and demand in {Demand.LATER, Demand.NOW}:
+        mfa, reset, met_at = standing.mfa, standing.reset, standing.met_at
+        demand = self._policy.demand(standing.roles, mfa=mfa, reset=reset, met_at=met_at, now=self._clock.now())
+        if met_at is None and not reset and demand in {Demand.LATER, Demand.NOW}:
             await self._sessions.meet(standing.uid, client)
         return demand
 
@@ -205,7 +207,7 @@ class Gate:
             fresh=False,
             newcomer=False,
             trusted=False,
-            demand=await self._demand(key, client, self._clock.now()),
+            demand=await self._demand(key, client),
             client=client,
             login_client=None,
             amr=("swk",),

@@ -40,10 +40,22 @@ class Policy:
     """Microseconds from the moment that the rule first meets a user until it is enforced."""
     report_only: bool = False
     """The rule is written down where it would have asked for something, and asks for nothing."""
+    delayed_reset: bool = True
+    """Whether anybody gets their second factors reset by waiting."""
+    no_delayed_reset: frozenset[str] = frozenset()
+    """Roles whose holders do not."""
 
     def trusts(self, roles: Iterable[str]) -> bool:
         """Tell whether one of these roles is trusted."""
         return not self.trusted_roles.isdisjoint(roles)
+
+    def may_wait(self, roles: Iterable[str]) -> bool:
+        """Tell whether a holder of these roles, without a code, gets second factors reset by waiting.
+
+        Who holds a trusted role never does: that takes a second person, or the host.
+        """
+        folded = {_folded(role) for role in self.no_delayed_reset}
+        return self.delayed_reset and not self.trusts(roles) and folded.isdisjoint(map(_folded, roles))
 
     def may_rule(self, role: str, *, trusted: bool, owns: bool) -> bool:
         """Tell whether a caller may change a role, or delete it.
@@ -72,8 +84,13 @@ class Policy:
         met = [named for named in self.mfa_for_roles if _folded(named) in held]
         return f"roles:{min(met)}" if met else None
 
-    def demand(self, roles: Iterable[str], *, mfa: bool, met_at: int | None, now: int) -> Demand:
-        """Judge what the rule asks of a user whom it first met at a moment; None where it meets them now."""
+    def demand(self, roles: Iterable[str], *, mfa: bool, reset: bool, met_at: int | None, now: int) -> Demand:
+        """Judge what the rule asks of a user whom it first met at a moment; None where it meets them now.
+
+        One whose second factors recovery took away has to enroll, whatever the rule: ADR 34.
+        """
+        if reset and not mfa:
+            return Demand.NOW
         if mfa or self.names(roles) is None:
             return Demand.NOTHING
         if self.report_only:

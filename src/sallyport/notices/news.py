@@ -133,6 +133,8 @@ _JUDGES: Final[Mapping[str, Judge]] = {
     Event.POLICY_MET: _always("factor_wanted"),
     Event.SESSION_ENDED: _ended,
     Event.SESSIONS_ENDED: _ended,
+    Event.RESET_CANCELLED: _always("reset_cancelled"),
+    Event.RESET_DONE: _always("factors_reset"),
     Event.SESSION_STOLEN: _always("session_stolen"),
     Event.ROLE_MEMBER_ADDED: _always("role_given"),
     Event.ROLE_OWNER_ADDED: _always("role_owned"),

@@ -44,6 +44,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """A link of it says "this was not me", alone or beside another: its token is made when the mail goes out."""
     restores: str | None = None
     """The uid of a removed secret that a second link brings back; its token is made when the mail goes out, too."""
+    cancels: str | None = None
+    """The uid of a reset of second factors that its link cancels; that token is made when the mail goes out, too."""
     undo: Hidden[str] | None = None
     """Stands in the fragment of that second link. It is never stored."""
     not_me: Hidden[str] | None = None
@@ -60,6 +62,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     token: str | None
     disown: bool = False
     restores: str | None = None
+    cancels: str | None = None
 
 
 def link(public_url: str, page: str, user: str, token: Hidden[str]) -> str:

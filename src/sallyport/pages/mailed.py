@@ -1,19 +1,14 @@
 """What mailed links open: a forgotten password, an address to verify, "this was not me". None acts by being opened."""
 
-import re
-from typing import Final
-
 from sallyport.authenticators.password.rules import parse_password
 from sallyport.edge.answers import Answer
 from sallyport.edge.endpoint import Who
-from sallyport.kernel.hidden import Hidden
-from sallyport.kernel.ids import UID
-from sallyport.kernel.opaque import Digest, digest_of
-from sallyport.kernel.outcomes import Refused, Why
+from sallyport.kernel.outcomes import Refused
 from sallyport.kernel.text import bounded
 from sallyport.login.rules import parse_identifier
 from sallyport.notices.news import NOT_ME_PAGE, UNDO_PAGE
 from sallyport.pages.cookies import Cookies
+from sallyport.pages.links import INCOMPLETE, shown_in
 from sallyport.pages.telling import N_
 from sallyport.pages.views import Views
 from sallyport.pages.visit import FORGOT, HOME, SIGN_IN, Page, Visit, attempted
@@ -23,10 +18,6 @@ from sallyport.recovery.flow.reset import SetPasswordByMail
 from sallyport.recovery.flow.verify import SendVerification, VerifyAddress
 from sallyport.recovery.rules import RECOVER_PAGE, VERIFY_PAGE
 from sallyport.rescue.undo import UndoRemoval
-
-# The fragment of a mailed link, wherever it stands in what was pasted: whole links are what people copy.
-_LINK = re.compile(rf"id=(?P<user>{UID})&token=(?P<token>sp[a-z]_[A-Za-z0-9_-]{{16,128}})")
-_INCOMPLETE: Final = Refused(why=Why.TOKEN_INVALID)
 
 
 class Mailed:
@@ -92,9 +83,9 @@ class Mailed:
         )
 
     async def _password_set(self, visit: Visit) -> Refused | None:
-        shown = _shown(visit)
+        shown = shown_in(visit)
         if shown is None:
-            return _INCOMPLETE
+            return INCOMPLETE
         return await self._reset(*shown, parse_password(visit.field("password"), "/password"), visit.client)
 
     async def address(self, visit: Visit) -> Answer | Refused:
@@ -115,8 +106,8 @@ class Mailed:
         )
 
     async def _verified(self, visit: Visit) -> Refused | None:
-        shown = _shown(visit)
-        return await self._verify(*shown, visit.client) if shown else _INCOMPLETE
+        shown = shown_in(visit)
+        return await self._verify(*shown, visit.client) if shown else INCOMPLETE
 
     async def not_me(self, visit: Visit) -> Answer | Refused:
         """Ask whether it was somebody else."""
@@ -137,8 +128,8 @@ class Mailed:
         )
 
     async def _disowned(self, visit: Visit) -> Refused | None:
-        shown = _shown(visit)
-        return await self._disown(*shown, visit.client) if shown else _INCOMPLETE
+        shown = shown_in(visit)
+        return await self._disown(*shown, visit.client) if shown else INCOMPLETE
 
     async def back(self, visit: Visit) -> Answer | Refused:
         """Ask for the password that brings a removed authenticator app back."""
@@ -159,9 +150,9 @@ class Mailed:
         )
 
     async def _brought_back(self, visit: Visit) -> Refused | None:
-        shown = _shown(visit)
+        shown = shown_in(visit)
         if shown is None:
-            return _INCOMPLETE
+            return INCOMPLETE
         return await self._undo(*shown, parse_password(visit.field("password"), "/password"), visit.client)
 
     async def send_link(self, visit: Visit) -> Answer | Refused:
@@ -187,9 +178,3 @@ class Mailed:
             Page(path=UNDO_PAGE, who=Who.ANYONE, get=self.back, post=self.bring_back),
             Page(path=f"{VERIFY_PAGE}/send", post=self.send_link),
         ]
-
-
-def _shown(visit: Visit) -> tuple[str, Digest] | None:
-    """Return user and token of the link that was pasted, or that the page has taken from its own address."""
-    found = _LINK.search(bounded("/link", visit.field("link")))
-    return (found["user"], digest_of(Hidden(found["token"]))) if found else None

@@ -58,6 +58,9 @@ EVENTS: Final = {
     Event.SECRET_SWITCHED_OFF: N_("Authenticator apps switched off after too many wrong codes"),
     Event.SECRET_SUSPENDED: N_("API keys suspended"),
     Event.SECRET_RESUMED: N_("API key put back"),
+    Event.RESET_BEGUN: N_("Reset of second factors asked for"),
+    Event.RESET_CANCELLED: N_("Reset of second factors cancelled"),
+    Event.RESET_DONE: N_("Second factors reset"),
     Event.CALLER_CODE: N_("Code read out to the desk"),
     Event.APPROVAL_ASKED: N_("Second person asked for, to remove a second factor"),
     Event.APPROVAL_GIVEN: N_("Second person confirmed that a second factor is removed"),
@@ -159,6 +162,7 @@ SAID: Final = (
     N_("It has changed meanwhile: look again, then delete it."),
     N_("none, all, or roles:a,b is wanted; report: before it only writes down whom it would ask"),
     N_("Another trusted person than those involved has to confirm this."),
+    N_("Without a backup code your second factors are reset by those who look after accounts, not by waiting."),
 )
 """What use cases say in sentences of their own."""
 

@@ -1,4 +1,7 @@
-"""One who lost their device proves the password, and gets what the help desk asks for on the telephone."""
+"""One who lost every second factor proves the password.
+
+They get what the help desk asks for on the telephone, and by mail the token that recovers without the desk.
+"""
 
 from dataclasses import dataclass
 
@@ -13,12 +16,19 @@ from sallyport.kernel.clock import Clock
 from sallyport.kernel.hashpool import Seat
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.outcomes import Refused
+from sallyport.kernel.policy import Policy
 from sallyport.login import store as login
 from sallyport.login.flow.begin import WRONG
 from sallyport.login.rules import Identifier
+from sallyport.notices.flow.outbox import Outbox
+from sallyport.notices.flow.tokens import LIFETIME, MailedTokens, Purpose, Wanted
+from sallyport.notices.rules import Letter
+from sallyport.rescue import store
+from sallyport.rescue.rules import LOST_PAGE
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.known_clients import KnownClients
 from sallyport.throttle.flow.throttle import Throttle, Try
+from sallyport.users import store as users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +50,9 @@ class LostDevice:
         throttle: Throttle,
         clients: KnownClients,
         codes: CallerCodes,
+        tokens: MailedTokens,
+        outbox: Outbox,
+        policy: Policy,
         journal: Journal,
         clock: Clock,
     ) -> None:
@@ -48,6 +61,9 @@ class LostDevice:
         self._throttle = throttle
         self._clients = clients
         self._codes = codes
+        self._tokens = tokens
+        self._outbox = outbox
+        self._policy = policy
         self._journal = journal
         self._clock = clock
 
@@ -88,7 +104,20 @@ class LostDevice:
             return self._journal.refused(rows, _attempt(candidate, changed), client, WRONG)
         succeed()
         self._journal.note(rows, _attempt(candidate, told), client)
+        self._mail(rows, candidate.user)
         return self._codes.make(rows, candidate.user)
+
+    def _mail(self, rows: Rows, user: str) -> None:
+        """Mail the token that the user may show beside the password; none where there is no second factor to lose."""
+        binding = store.binding(rows, user)
+        if binding is None:
+            return
+        address, made_for = binding
+        wanted = Wanted(purpose=Purpose.LOST, subject=user, user=user, address=address, made_for=made_for)
+        if token := self._tokens.make(rows, wanted):
+            facts = {"waits": "yes" if self._policy.may_wait(users.roles_of(rows, user) or ()) else ""}
+            letter = Letter(template="lost", facts=facts, page=LOST_PAGE, token=token)
+            self._outbox.post(rows, user, letter, LIFETIME[Purpose.LOST])
 
 
 def _attempt(candidate: login.Candidate | None, detail: str | None = None) -> Entry:

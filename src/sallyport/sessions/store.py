@@ -26,14 +26,14 @@ MFA_BEHIND = Sql(
 )
 STANDING = Sql(
     """SELECT sessions.id, user_id, proven, auth_time, sessions.created_at, last_used_at, ip, user_agent,
-              client_digest, secret_id, scopes, name, roles, mfa_since, mfa_met_at
+              client_digest, secret_id, scopes, name, roles, mfa_since, mfa_met_at, mfa_reset_at
        FROM sessions JOIN users ON users.id = sessions.user_id
        WHERE sessions.id = :uid AND disabled_at IS NULL"""
 )
 # No page is opened by the session of an API key: pages know nothing of scopes.
 BROWSING = Sql(
     """SELECT sessions.id, user_id, proven, sessions.auth_time, sessions.created_at, last_used_at, ip, user_agent,
-              client_digest, secret_id, scopes, name, roles, mfa_since, mfa_met_at
+              client_digest, secret_id, scopes, name, roles, mfa_since, mfa_met_at, mfa_reset_at
        FROM browser_sessions JOIN sessions ON sessions.id = session_id JOIN users ON users.id = sessions.user_id
        WHERE token_digest = :digest AND browser_sessions.auth_time = sessions.auth_time AND disabled_at IS NULL
          AND scopes IS NULL"""
@@ -62,7 +62,8 @@ SWEEP = Sql(
 OWNER = Sql(
     """SELECT name, roles, verified_at, mfa_since, mfa_met_at,
               (SELECT count(*) FROM backup_codes WHERE backup_codes.user_id = users.id AND spent_at IS NULL),
-              verified_email IS NOT NULL
+              verified_email IS NOT NULL, mfa_reset_at,
+              EXISTS (SELECT 1 FROM mfa_resets WHERE mfa_resets.user_id = users.id)
        FROM users WHERE id = :uid AND disabled_at IS NULL"""
 )
 
@@ -92,8 +93,12 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     met_at: int | None
     """When the rule about second factors first met the user."""
     codes_left: int
+    reset: bool
+    """Whether recovery took the second factors away, and none is enrolled since."""
     mailable: bool = False
     """Whether there is an address that notices go to."""
+    resetting: bool = False
+    """Whether the second factors are to be reset after a delay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +185,8 @@ def owner_in(found: Soon) -> Owner | None:
             met_at=row[4],
             codes_left=row[5],
             mailable=bool(row[6]),
+            reset=row[7] is not None,
+            resetting=bool(row[8]),
         )
         if row
         else None
@@ -256,7 +263,7 @@ def retire_tokens(rows: Rows, session: str, now: int) -> None:
 def _with_owner(row: Row | None) -> tuple[Session, Owner] | None:
     if row is None:
         return None
-    name, roles, mfa_since, met_at = row[11:]
+    name, roles, mfa_since, met_at, reset_at = row[11:]
     owner = Owner(
         name=name,
         roles=read_roles(roles),
@@ -264,6 +271,7 @@ def _with_owner(row: Row | None) -> tuple[Session, Owner] | None:
         mfa=mfa_since is not None,
         met_at=met_at,
         codes_left=0,
+        reset=reset_at is not None,
     )
     return _session(row), owner
 

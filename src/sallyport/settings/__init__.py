@@ -104,6 +104,15 @@ class Settings:
         parsers.duration_or_none,
         "how long who must have one may do without, from the moment that the rule first meets them: `14d`",
     )
+    mfa_reset: str = _setting(
+        "all",
+        parsers.mfa_reset,
+        "`all`, `none`, or `not-roles:a,b`: who without a backup code gets lost second factors reset by waiting; who "
+        "holds a trusted role never does",
+    )
+    mfa_reset_delay: int = _setting(
+        "72h", parsers.between("24h", "30d"), "how long that waits: a day at least, thirty at most"
+    )
     desk_reason: str = _setting(
         "optional",
         parsers.one_of("optional", "required"),
@@ -154,7 +163,7 @@ class Settings:
     @property
     def policy(self) -> Policy:
         """The decisions by role."""
-        return policy_of(self.require_mfa, self.trusted_roles, self.mfa_grace)
+        return policy_of(self.require_mfa, self.trusted_roles, self.mfa_grace, self.mfa_reset)
 
     @property
     def desk(self) -> DeskRules:

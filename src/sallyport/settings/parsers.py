@@ -124,6 +124,28 @@ def require_mfa(text: str) -> str:
     return text
 
 
+def mfa_reset(text: str) -> str:
+    """Read whose second factors are reset by waiting. Raises `ValueError`."""
+    is_named = text.startswith("not-roles:") and bool(words(text.removeprefix("not-roles:")))
+    if text not in {"all", "none"} and not is_named:
+        message = "all, none, or not-roles:a,b is wanted"
+        raise ValueError(message)
+    return text
+
+
+def between(shortest: str, longest: str) -> Callable[[str], int]:
+    """Return what reads a duration within bounds. Raises `ValueError`."""
+
+    def parse(text: str) -> int:
+        found = duration(text)
+        if not duration(shortest) <= found <= duration(longest):
+            message = f"a duration from {shortest} to {longest} is wanted"
+            raise ValueError(message)
+        return found
+
+    return parse
+
+
 def duration_or_none(text: str) -> int:
     """Read a duration that may be 0; returns microseconds. Raises `ValueError`."""
     return 0 if text == "0" else duration(text)

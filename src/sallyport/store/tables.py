@@ -59,6 +59,8 @@ users = Table(
     _moment("mfa_since", known=False),
     # When the rule that demands one first met the user: from then on their grace runs, once.
     _moment("mfa_met_at", known=False),
+    # Since recovery took the second factors away: until one is enrolled, sessions are good for that alone.
+    _moment("mfa_reset_at", known=False),
     _moment("created_at"),
     _moment("modified_at"),
     Column("version", Integer, nullable=False),

@@ -44,10 +44,12 @@ CHANGE = Sql(
          AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.name_key = :name_key AND other.id <> :uid)"""
 )
 DELETE = Sql("DELETE FROM users WHERE id = :uid")
-MFA_ON = Sql("UPDATE users SET mfa_since = coalesce(mfa_since, :now) WHERE id = :uid")
+MFA_ON = Sql("UPDATE users SET mfa_since = coalesce(mfa_since, :now), mfa_reset_at = NULL WHERE id = :uid")
 # Once: leaving a role and taking it again begins no new grace. One who had a second factor was met with it.
 MEET = Sql("UPDATE users SET mfa_met_at = coalesce(mfa_since, :now) WHERE id = :uid AND mfa_met_at IS NULL")
 MFA_OFF = Sql("UPDATE users SET mfa_since = NULL WHERE id = :uid")
+MFA_RESET = Sql("UPDATE users SET mfa_since = NULL, mfa_reset_at = :now WHERE id = :uid")
+HAS_RESET = Sql("SELECT 1 FROM users WHERE id = :uid AND mfa_reset_at IS NOT NULL")
 LIST = Sql(
     f"SELECT {_FIELDS} FROM users WHERE id > :after ORDER BY id LIMIT :limit OFFSET :skip"  # noqa: S608  # as above
 )
@@ -178,6 +180,16 @@ def set_mfa(rows: Rows, uid: str, now: int, *, on: bool) -> None:
         rows.change(MFA_ON, uid=uid, now=now)
     else:
         rows.change(MFA_OFF, uid=uid)
+
+
+def reset_mfa(rows: Rows, uid: str, now: int) -> None:
+    """Say that recovery took the second factors away: until one is enrolled, sessions are good for that alone."""
+    rows.change(MFA_RESET, uid=uid, now=now)
+
+
+def has_reset(rows: Rows, uid: str) -> bool:
+    """Tell whether recovery took the second factors away, and none is enrolled since."""
+    return rows.one(HAS_RESET, uid=uid) is not None
 
 
 def meet(rows: Rows, uid: str, now: int) -> bool:

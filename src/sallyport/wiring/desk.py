@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sallyport.desk.flow import Approve, CallerCodes, DeskJudge
+    from sallyport.rescue.ending import EndSecondFactors
     from sallyport.rescue.flow import LostDevice
+    from sallyport.rescue.recover import RecoverSecondFactor
+    from sallyport.rescue.resets import Resets, TellOfReset
     from sallyport.rescue.undo import UndoRemoval
+    from sallyport.rescue.waiting import ResetByWaiting
     from sallyport.wiring.service import Service
 
 
@@ -36,9 +40,75 @@ class DeskFlows:
             throttle=service.throttle,
             clients=service.clients,
             codes=self.caller_codes,
+            tokens=service.mailed,
+            outbox=service.outbox,
+            policy=service.settings.policy,
             journal=service.journal,
             clock=service.clock,
         )
+
+    @cached_property
+    def recover(self) -> "RecoverSecondFactor":
+        """Resets second factors, at once by a backup code, else by waiting."""
+        from sallyport.rescue.recover import RecoverSecondFactor
+
+        service = self._service
+        return RecoverSecondFactor(
+            work=service.work,
+            hashing=service.hashing,
+            judge=service.flows.login.judge,
+            tokens=service.mailed,
+            throttle=service.throttle,
+            clients=service.clients,
+            end=self._end,
+            wait=self._wait,
+            journal=service.journal,
+            clock=service.clock,
+        )
+
+    @cached_property
+    def _end(self) -> "EndSecondFactors":
+        from sallyport.rescue.ending import EndSecondFactors
+
+        service = self._service
+        cut_off = service.flows.recovery.cut_off
+        return EndSecondFactors(keeper=service.keeper, cut_off=cut_off, throttle=service.throttle, clock=service.clock)
+
+    @cached_property
+    def _wait(self) -> "ResetByWaiting":
+        from sallyport.rescue.waiting import ResetByWaiting
+
+        service = self._service
+        return ResetByWaiting(
+            tell=self.tell_of_resets,
+            policy=service.settings.policy,
+            journal=service.journal,
+            clock=service.clock,
+            ids=service.ids,
+            delay=service.settings.mfa_reset_delay,
+        )
+
+    @cached_property
+    def resets(self) -> "Resets":
+        """Shows and cancels resets that wait."""
+        from sallyport.rescue.resets import Resets
+
+        service = self._service
+        return Resets(
+            work=service.work,
+            tokens=service.mailed,
+            keeper=service.keeper,
+            throttle=service.throttle,
+            journal=service.journal,
+            clock=service.clock,
+        )
+
+    @cached_property
+    def tell_of_resets(self) -> "TellOfReset":
+        """Mails that a reset waits."""
+        from sallyport.rescue.resets import TellOfReset
+
+        return TellOfReset(work=self._service.work, outbox=self._service.outbox, clock=self._service.clock)
 
     @cached_property
     def undo(self) -> "UndoRemoval":

@@ -44,7 +44,7 @@ class LoginFlows:
             work=service.work,
             hashing=service.hashing,
             keeper=service.keeper,
-            judge=self._judge if service.settings.backup_code_login else None,
+            judge=self.judge if service.settings.backup_code_login else None,
             possession=service.flows.programs.possession,
             throttle=service.throttle,
             journal=service.journal,
@@ -61,7 +61,7 @@ class LoginFlows:
         service = self._service
         return AnswerChallenge(
             work=service.work,
-            judge=self._judge,
+            judge=self.judge,
             keeper=service.keeper,
             throttle=service.throttle,
             journal=service.journal,
@@ -78,7 +78,7 @@ class LoginFlows:
         return Elevate(
             work=service.work,
             hashing=service.hashing,
-            judge=self._judge,
+            judge=self.judge,
             keeper=service.keeper,
             throttle=service.throttle,
             journal=service.journal,
@@ -86,7 +86,8 @@ class LoginFlows:
         )
 
     @cached_property
-    def _judge(self) -> "CodeJudge":
+    def judge(self) -> "CodeJudge":
+        """Judges codes of any second factor."""
         from sallyport.login.flow.codes import CodeJudge
 
         service = self._service

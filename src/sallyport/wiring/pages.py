@@ -22,6 +22,7 @@ from sallyport.pages.keys import Keys
 from sallyport.pages.lost import Lost
 from sallyport.pages.mailed import Mailed
 from sallyport.pages.places import Places
+from sallyport.pages.reset import Resetting
 from sallyport.pages.resource import Doorman
 from sallyport.pages.site import Site
 from sallyport.pages.views import Views
@@ -55,6 +56,7 @@ def site(service: "Service") -> Site:
         *mailed(service, cookies, views).pages(),
         *desk(service, views),
         *Lost(lost=service.desk.lost_device, views=views).pages(),
+        *resetting(service, entry, views).pages(),
         *Keys(create=service.flows.programs.create_api_key, clock=service.clock, views=views).pages(),
     ]
     doorman = Doorman(
@@ -123,6 +125,12 @@ def rules(service: "Service", views: Views) -> Rules:
         settings=told,
         views=views,
     )
+
+
+def resetting(service: "Service", entry: Entry, views: Views) -> Resetting:
+    """Return the pages that the mails about lost second factors open."""
+    desk = service.desk
+    return Resetting(recover=desk.recover, resets=desk.resets, entry=entry, views=views)
 
 
 def mailed(service: "Service", cookies: Cookies, views: Views) -> Mailed:

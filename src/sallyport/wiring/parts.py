@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.keys import AuditKeys
 from sallyport.audit.rules import Record
+from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import DAY, HOUR, Clock, SystemClock
 from sallyport.kernel.hashpool import HashPool
 from sallyport.kernel.ids import Ids, Randomness, system_randomness
@@ -211,10 +212,13 @@ class Parts:
         settings = self.settings
         ordinary = Limits(idle=settings.session_idle, absolute=settings.session_absolute)
         trusted = Limits(idle=min(HOUR, ordinary.idle), absolute=min(DAY, ordinary.absolute))
+        enrolling = Limits(idle=trusted.idle, absolute=min(HOUR, ordinary.absolute))
+        limits = {"ordinary": ordinary, "trusted": trusted, "enrolling": enrolling}
         return SessionKeeper(
             mint=self.mint,
-            lifetimes=Lifetimes(ordinary=ordinary, trusted=trusted, policy=settings.policy),
-            end_challenges=self._end_challenges,
+            lifetimes=Lifetimes(**limits, policy=settings.policy),
+            end_waiting=self._end_waiting,
+            cancel_reset=self._cancel_reset,
             journal=self.journal,
             clock=self.clock,
             ids=self.ids,
@@ -283,7 +287,13 @@ class Parts:
 
         SwitchOff(self.journal)(rows, user, now)
 
-    def _end_challenges(self, rows: Rows, user: str) -> None:
+    def _end_waiting(self, rows: Rows, user: str) -> None:
         from sallyport.login.store import end_challenges
 
         end_challenges(rows, user)
+        self._cancel_reset(rows, user, None)
+
+    def _cancel_reset(self, rows: Rows, user: str, client: Client | None) -> None:
+        from sallyport.rescue.cancelling import CancelReset
+
+        CancelReset(journal=self.journal, clock=self.clock)(rows, user, client)

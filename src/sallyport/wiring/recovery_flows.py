@@ -56,7 +56,7 @@ class RecoveryFlows:
             policy=service.passwords,
             tokens=service.mailed,
             keeper=service.keeper,
-            cut_off=self._cut_off,
+            cut_off=self.cut_off,
             throttle=service.throttle,
             journal=service.journal,
             clock=service.clock,
@@ -102,7 +102,7 @@ class RecoveryFlows:
             work=service.work,
             tokens=service.mailed,
             keeper=service.keeper,
-            cut_off=self._cut_off,
+            cut_off=self.cut_off,
             throttle=service.throttle,
             journal=service.journal,
         )
@@ -113,6 +113,7 @@ class RecoveryFlows:
 
         return ForgetDevices(self._service.journal)
 
-    def _cut_off(self, rows: Rows, user: str, client: Client | None) -> None:
+    def cut_off(self, rows: Rows, user: str, client: Client | None) -> None:
+        """Let nothing log in by itself any more."""
         self._service.suspend_api_keys(rows, user, client)
         self._forget_devices(rows, user, client)

@@ -135,7 +135,8 @@ def rescue(service: "Service") -> "RescueRoutes":
     """Return the routes of one who lost every second factor."""
     from sallyport.rescue.http import RescueRoutes
 
-    return RescueRoutes(service.desk.lost_device, service.desk.undo)
+    desk = service.desk
+    return RescueRoutes(lost=desk.lost_device, recover=desk.recover, resets=desk.resets, undo=desk.undo)
 
 
 def metrics(service: "Service") -> "MetricsRoutes":

@@ -1,4 +1,4 @@
-"""What erases, a few at a time, whatever has ended by itself."""
+"""What erases, a few at a time, whatever has ended by itself, and tells of what is about to."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +7,7 @@ from sallyport.desk.flow import SweepDesk
 from sallyport.login.flow.sweep import SweepChallenges
 from sallyport.notices.flow.carry import SweepOutbox
 from sallyport.notices.flow.tokens import SweepTokens
+from sallyport.rescue.resets import SweepResets
 from sallyport.sessions.flow.manage import SweepSessions
 from sallyport.throttle.flow.known_clients import SweepThrottles
 from sallyport.users.flow import SweepCounts
@@ -26,4 +27,6 @@ def sweeps(service: "Service") -> tuple[Any, ...]:
         SweepTokens(service.work, service.clock),
         SweepDesk(service.work, service.clock),
         SweepRemoved(service.work, service.clock),
+        service.desk.tell_of_resets,
+        SweepResets(service.work, service.clock),
     )

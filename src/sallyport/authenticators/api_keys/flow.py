@@ -126,6 +126,7 @@ def standing_of(found: store.Found) -> KeyStanding:
         roles=found.roles,
         mfa=found.mfa,
         met_at=found.met_at,
+        reset=found.reset,
         scopes=frozenset(found.scopes),
         maker_amr=found.maker_amr,
         by_trusted=found.by_trusted,

@@ -27,7 +27,7 @@ INSERT = Sql(
                :description, :now, :now, 0)"""
 )
 _FIND: Final = """SELECT user_id, api_keys.id, scopes, expires_at, suspended_at, maker_amr, by_trusted, last_used_at,
-        name, roles, mfa_since, mfa_met_at
+        name, roles, mfa_since, mfa_met_at, mfa_reset_at
     FROM api_keys JOIN users ON users.id = api_keys.user_id
     WHERE disabled_at IS NULL AND """
 FIND = Sql(_FIND + "key_digest = :digest")
@@ -87,6 +87,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...]
     mfa: bool
     met_at: int | None
+    reset: bool
 
     def is_good(self, now: int) -> bool:
         """Tell whether it is good at this moment."""
@@ -187,6 +188,7 @@ def _found(row: Row) -> Found:
         roles=read_roles(row[9]),
         mfa=row[10] is not None,
         met_at=row[11],
+        reset=row[12] is not None,
     )
 
 

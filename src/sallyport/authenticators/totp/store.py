@@ -59,6 +59,7 @@ DESCRIBE = Sql(
        WHERE user_id = :user AND id = :uid AND version = :version"""
 )
 DELETE = Sql("DELETE FROM totp WHERE user_id = :user AND id = :uid")
+DELETE_ALL = Sql("DELETE FROM totp WHERE user_id = :user")
 
 # An app that a hundred wrong codes have switched off does not come back: it would be on again.
 IS_ON = Sql(
@@ -175,6 +176,12 @@ def describe(rows: Rows, told: Authenticator, description: str | None, now: int)
 def delete(rows: Rows, user: str, uid: str) -> None:
     """Erase an authenticator."""
     rows.change(DELETE, user=user, uid=uid)
+
+
+def delete_all(rows: Rows, user: str) -> None:
+    """Erase every authenticator of a user, and what waits to come back."""
+    rows.change(DELETE_ALL, user=user)
+    forget_removed(rows, user)
 
 
 def is_on(rows: Rows, user: str, uid: str) -> bool:

@@ -113,12 +113,16 @@ class Postman:
             return  # about nobody, or who has left meanwhile
         if self._clock.now() >= parcel.expires_at:
             raise NotCarriedError("nobody took it in time", for_good=True)
-        letter = await self._work(lambda rows: self._with_tokens(rows, letter, parcel)) if letter.disown else letter
+        if letter.disown or letter.cancels:
+            letter = await self._work(lambda rows: self._with_tokens(rows, letter, parcel))
         await self._carrier(self._composer().mail(letter, parcel, reader, to), parcel.uid)
         self._sent.count()
 
     def _with_tokens(self, rows: Rows, letter: Letter, parcel: Parcel) -> Letter:
         user, undo = parcel.user or "", None
+        if letter.cancels:
+            token = self._tokens.for_letter(rows, user, parcel.uid, Purpose.CANCEL, letter.cancels)
+            return replace(letter, token=token)
         if letter.restores:
             undo = self._tokens.for_letter(rows, user, parcel.uid, Purpose.UNDO, letter.restores)
         return replace(letter, not_me=self._tokens.for_letter(rows, user, parcel.uid), undo=undo)

@@ -85,6 +85,7 @@ def _encoded(letter: Letter) -> Hidden[bytes]:
         token=letter.token.reveal() if letter.token else None,
         disown=letter.disown,
         restores=letter.restores,
+        cancels=letter.cancels,
     )
     return Hidden(msgspec.json.encode(written))
 
@@ -100,4 +101,5 @@ def decoded(opened: Hidden[bytes]) -> Letter:
         token=Hidden(written.token) if written.token else None,
         disown=written.disown,
         restores=written.restores,
+        cancels=written.cancels,
     )

@@ -10,7 +10,7 @@ import msgspec
 from sallyport.kernel.clock import DAY, HOUR, MINUTE, Clock
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Randomness
-from sallyport.kernel.opaque import MAILED, RESET, VERIFY, Digest, digest_of, new_token, written
+from sallyport.kernel.opaque import LOST, MAILED, RESET, VERIFY, Digest, digest_of, new_token, written
 from sallyport.kernel.vault import Vault
 from sallyport.notices import store
 from sallyport.store.work import Rows, Work
@@ -32,6 +32,10 @@ class Purpose(enum.StrEnum):
     """Says that it was somebody else who did what a notice tells of."""
     UNDO = "undo"
     """Brings back, beside the password, what a notice tells to be removed."""
+    LOST = "lost"
+    """Stands beside the password of one who says that every second factor is lost."""
+    CANCEL = "cancel"
+    """Cancels the reset of second factors that a mail tells of."""
 
 
 _PREFIX: Final[Mapping[Purpose, str]] = {
@@ -39,12 +43,17 @@ _PREFIX: Final[Mapping[Purpose, str]] = {
     Purpose.VERIFICATION: VERIFY,
     Purpose.DISOWN: MAILED,
     Purpose.UNDO: MAILED,
+    Purpose.LOST: LOST,
+    Purpose.CANCEL: MAILED,
 }
 LIFETIME: Final[Mapping[Purpose, int]] = {
     Purpose.RECOVERY: 30 * MINUTE,
     Purpose.VERIFICATION: DAY,
     Purpose.DISOWN: 7 * DAY,
     Purpose.UNDO: 3 * DAY,
+    Purpose.LOST: 30 * MINUTE,
+    # Longer than any reset waits and can be taken: it is dead with that.
+    Purpose.CANCEL: 40 * DAY,
 }
 
 

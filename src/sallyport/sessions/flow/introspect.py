@@ -106,7 +106,7 @@ class Introspect:
             name=owner.name,
             acr=acr(session.proven),
             amr=amr(session.proven),
-            expires=self._keeper.ends_at(session, owner.roles) // SECOND,
+            expires=self._keeper.ends_at(session, owner) // SECOND,
             session=session.uid,
             auth_time=session.auth_time // SECOND,
             scopes=session.scopes,

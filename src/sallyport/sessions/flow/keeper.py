@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from sallyport.audit.decision import Decision, together, written
+from sallyport.audit.decision import RESET, Decision, together, written
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Entry, Event
 from sallyport.authenticators.api_keys import store as api_keys
@@ -23,8 +23,10 @@ from sallyport.sessions.rules import PASSWORD, Limits, Proven, Session, ends_at
 from sallyport.store.work import Rows, Soon
 from sallyport.users import store as users
 
-EndChallenges = Callable[[Rows, str], None]
-"""Ends the open challenges of a user; they live on the floor of login."""
+EndWaiting = Callable[[Rows, str], None]
+"""Ends what waits for a user: open challenges, which live on the floor of login, and a reset of second factors."""
+CancelReset = Callable[[Rows, str, Client], object]
+"""Cancels the reset of a user's second factors that waits; it lives on the floor of rescue."""
 
 DEAD: Final = Refused(why=Why.INVALID_TOKEN)
 
@@ -35,11 +37,15 @@ class Lifetimes:
 
     ordinary: Limits
     trusted: Limits
+    enrolling: Limits
+    """Of whoever has to enroll anew after a recovery."""
     policy: Policy
 
-    def of(self, roles: tuple[str, ...]) -> Limits:
-        """Return the limits of a holder of these roles."""
-        return self.trusted if self.policy.trusts(roles) else self.ordinary
+    def of(self, owner: store.Owner) -> Limits:
+        """Return the limits of a user's sessions."""
+        if owner.reset:
+            return self.enrolling
+        return self.trusted if self.policy.trusts(owner.roles) else self.ordinary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +72,15 @@ class SessionKeeper:
         *,
         mint: Mint,
         lifetimes: Lifetimes,
-        end_challenges: EndChallenges,
+        end_waiting: EndWaiting,
+        cancel_reset: CancelReset,
         journal: Journal,
         clock: Clock,
         ids: Ids,
         randomness: Randomness,
     ) -> None:
-        self.end_challenges = end_challenges
+        self.end_waiting = end_waiting
+        self._cancel_reset = cancel_reset
         self._mint = mint
         self._journal = journal
         self._lifetimes = lifetimes
@@ -147,23 +155,23 @@ class SessionKeeper:
         return None
 
     def end_all(self, rows: Rows, uid: str, caller: Caller) -> None:
-        """End every session and every open challenge of a user, because of what the caller did: that is mailed."""
+        """End every session and whatever waits for a user, because of what the caller did: that is mailed."""
         self._end(rows, uid, caller, keep="", silent=True)
 
     def end_others(self, rows: Rows, uid: str, caller: Caller, reason: str | None = None) -> None:
-        """End every session of a user but the caller's own, and every open challenge."""
+        """End every session of a user but the caller's own, and whatever waits."""
         self._end(rows, uid, caller, keep=caller.session, reason=reason)
 
     def end_every(self, rows: Rows, uid: str, client: Client) -> None:
-        """End every session and every open challenge of a user who showed a mailed token, and no session."""
-        self.end_challenges(rows, uid)
+        """End every session of, and whatever waits for, a user who showed a mailed token, and no session."""
+        self.end_waiting(rows, uid)
         if ended := store.end_others(rows, uid, ""):
             self._journal.note(rows, Entry(event=Event.SESSIONS_ENDED, user=uid, detail=str(ended)), client)
 
     def _end(
         self, rows: Rows, uid: str, caller: Caller, *, keep: str, reason: str | None = None, silent: bool = False
     ) -> None:
-        self.end_challenges(rows, uid)
+        self.end_waiting(rows, uid)
         if ended := store.end_others(rows, uid, keep):
             detail = together(str(ended), reason)
             self._journal.did(rows, caller, Event.SESSIONS_ENDED, user=uid, detail=detail, silent=silent)
@@ -193,7 +201,7 @@ class SessionKeeper:
 
         def granted() -> Granted:
             profile = Profile(uid=session.user, name=owner.name, roles=owner.roles, verified=owner.verified)
-            access = self._mint.access(session, profile, self._lifetimes.of(owner.roles))
+            access = self._mint.access(session, profile, self._lifetimes.of(owner))
             return Granted(
                 access=access.token,
                 expires_in=access.expires_in,
@@ -217,30 +225,30 @@ class SessionKeeper:
         """Return a session that stands with its owner, and with the API key that opened it, if one did."""
         asked = store.owner(rows, user)
         session, owner = store.find(rows, uid), store.owner_in(asked)
-        if not session or not owner or not self.is_alive(session, owner.roles):
+        if not session or not owner or not self.is_alive(session, owner):
             return None
         return None if session.scopes is not None and self.key_behind(rows, session) is None else (session, owner)
 
-    def ends_at(self, session: Session, roles: tuple[str, ...]) -> int:
+    def ends_at(self, session: Session, owner: store.Owner) -> int:
         """Return when a session ends by itself if it is not used again."""
-        return ends_at(session, self._lifetimes.of(roles))
+        return ends_at(session, self._lifetimes.of(owner))
 
-    def is_alive(self, session: Session, roles: tuple[str, ...]) -> bool:
+    def is_alive(self, session: Session, owner: store.Owner) -> bool:
         """Tell whether a session has not ended by itself."""
-        return self._clock.now() < self.ends_at(session, roles)
+        return self._clock.now() < self.ends_at(session, owner)
 
     def _asked(self, owner: store.Owner) -> str | None:
         """Write what the rule about second factors asked of one who logs in; None where it asked nothing."""
         policy, now = self._lifetimes.policy, self._clock.now()
-        demand = policy.demand(owner.roles, mfa=owner.mfa, met_at=owner.met_at, now=now)
+        demand = policy.demand(owner.roles, mfa=owner.mfa, reset=owner.reset, met_at=owner.met_at, now=now)
         if demand is Demand.NOTHING:
             return None
         by = rfc3339(policy.enroll_by(owner.met_at, now)) if demand is Demand.LATER else None
-        return written(Decision(demand=demand.value, rule=policy.names(owner.roles), by=by))
+        return written(Decision(demand=demand.value, rule=RESET if owner.reset else policy.names(owner.roles), by=by))
 
     def _enroll_by(self, owner: store.Owner) -> int | None:
         policy, now = self._lifetimes.policy, self._clock.now()
-        demand = policy.demand(owner.roles, mfa=owner.mfa, met_at=owner.met_at, now=now)
+        demand = policy.demand(owner.roles, mfa=owner.mfa, reset=owner.reset, met_at=owner.met_at, now=now)
         return policy.enroll_by(owner.met_at, now) if demand is Demand.LATER else None
 
     def _with_new_token(
@@ -257,4 +265,7 @@ class SessionKeeper:
             message = "a session is opened only for a user who is there and not disabled"
             raise LookupError(message)
         self.meet(rows, session.user, owner, client)
+        # Who shows a second factor has not lost it, and whoever said so was somebody else, or has found it.
+        if owner.resetting and "otp" in session.proven:
+            self._cancel_reset(rows, session.user, client)
         return self.tokens(session, owner, refresh, known_as)

@@ -12,7 +12,6 @@ from sallyport.sessions import store
 from sallyport.sessions.flow.keeper import SessionKeeper
 from sallyport.sessions.rules import Session
 from sallyport.store.work import Rows, Work
-from sallyport.users import store as users
 
 _SWEPT_AT_ONCE: Final = 50
 """Five milliseconds of the writer among a million users: each takes its refresh tokens along, a dozen pages in all."""
@@ -30,8 +29,8 @@ class ManageSessions:
         """Return the sessions of a user that stand, oldest first."""
 
         def unit(rows: Rows) -> list[Session]:
-            roles = users.roles_of(rows, uid) or ()
-            return [found for found in store.of_user(rows, uid) if self._keeper.is_alive(found, roles)]
+            owner = store.owner_in(store.owner(rows, uid))
+            return [found for found in store.of_user(rows, uid) if owner and self._keeper.is_alive(found, owner)]
 
         return await self._work.read(unit)
 

@@ -42,7 +42,7 @@ class SessionReader:
         It counts as use of the session, as a refresh does of others: written once a minute at most.
         """
         found, now = await self._work.read(lambda rows: store.browsing(rows, digest_of(token))), self._clock.now()
-        if found is None or not self._keeper.is_alive(found[0], found[1].roles):
+        if found is None or not self._keeper.is_alive(*found):
             return None
         session = found[0]
         if now - session.last_used_at > MINUTE:
@@ -53,7 +53,7 @@ class SessionReader:
 
     def _found(self, rows: Rows, uid: str) -> tuple[Session, Owner, KeyStanding | None] | None:
         found = store.standing(rows, uid)
-        if found is None or not self._keeper.is_alive(found[0], found[1].roles):
+        if found is None or not self._keeper.is_alive(*found):
             return None
         if found[0].scopes is None:
             return *found, None
@@ -97,6 +97,7 @@ def _standing(session: Session, owner: Owner, key: KeyStanding | None = None) ->
         roles=owner.roles,
         mfa=owner.mfa,
         met_at=owner.met_at,
+        reset=owner.reset,
         client_digest=session.client_digest,
         key=key,
     )
