@@ -1,10 +1,12 @@
 """The 30,000 most common passwords."""
 
 from ast import literal_eval
+from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
 
 
+@cache
 def common_passwords() -> frozenset[str]:
     """Return them: one line of zxcvbn, without its estimator and its other lists.
 
