@@ -20,6 +20,7 @@ from sallyport.store.database import SqliteFile
 from sallyport.store.work import Sql, StorageUnavailableError
 from sallyport.wiring import Machine
 from sallyport.wiring.host import restore
+from tests.engines import Sqlite
 from tests.expect import granted, refused
 from tests.surgery import count, fetch, operate, verify_email
 from tests.world import CHEAP, PASSWORD, UNTHROTTLED, Person, TurnedClock, World, bearer, client_of, service_in
@@ -38,7 +39,7 @@ async def start(tmp_path: Path, clock: TurnedClock) -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
         async def started(folder: Path = tmp_path) -> World:
-            service = service_in(folder, clock, UNTHROTTLED)
+            service = service_in(Sqlite().settle(folder), clock, UNTHROTTLED)
             await service.first_start()
             return World(service, await stack.enter_async_context(client_of(service)), clock)
 

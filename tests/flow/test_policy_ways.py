@@ -10,6 +10,7 @@ import httpx2
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.engines import Sqlite
 from tests.surgery import give_roles
 from tests.world import PASSWORD, UNTHROTTLED, Person, Phone, TurnedClock, World, client_of, service_in
 
@@ -47,7 +48,7 @@ class House:
         if hasattr(self, "world"):
             await self.close()
         environ = UNTHROTTLED | {"SALLYPORT_REQUIRE_MFA": rule, "SALLYPORT_MFA_GRACE": grace}
-        service = service_in(self.folder, self.clock, environ)
+        service = service_in(Sqlite().settle(self.folder), self.clock, environ)
         await service.first_start()
         self.world = World(service, client_of(service), self.clock)
         if hasattr(self, "alice"):

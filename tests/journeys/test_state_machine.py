@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from joserfc.jwk import KeySet
 
 from sallyport.store.work import Row, Sql
+from tests.engines import Sqlite
 from tests.surgery import give_roles
 from tests.world import UNTHROTTLED, Phone, TurnedClock, World, bearer, client_of, service_in
 
@@ -133,7 +134,7 @@ class Gatehouse(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.runner = asyncio.Runner()
         self.clock = TurnedClock()
-        service = service_in(Path(self.folder.name), self.clock, self.environ)
+        service = service_in(Sqlite().settle(Path(self.folder.name)), self.clock, self.environ)
         self.run(service.first_start())
         self.world = World(service, client_of(service), self.clock)
         self.users: dict[str, User] = {}
