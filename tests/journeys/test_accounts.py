@@ -4,9 +4,11 @@ import json
 import os
 import pty
 import select
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +188,22 @@ def test_the_host_makes_a_second_admin(home: Path, service: Server) -> None:
     assert len(told(home, "audit", "list", *as_alice, "--limit", "2", typed=PASSWORD + "\n")) == 2
 
 
+@pytest.mark.sqlite_only("what waits is written into the file")
+def test_a_reset_that_waits_is_listed_and_cancelled_on_the_host(home: Path, service: Server) -> None:
+    admin = told(home, "users", "show", "admin")["uid"]
+    with closing(sqlite3.connect(home / "sallyport.db")) as database, database:
+        database.execute("INSERT INTO mfa_resets VALUES (?, ?, 0, 3600000000, 4102444800000000, NULL)", (admin, NOBODY))
+    (listed,) = told(home, "mfa-resets", "list")
+    assert (listed["uid"], listed["userId"], listed["ends"]) == (NOBODY, admin, "1970-01-01T01:00:00.000000Z")
+    assert told(home, *as_admin(service, "mfa-resets", "list"), typed=CHOSEN + "\n") == [listed]
+    done = run(home, "mfa-resets", "cancel", "admin", "--reason", "asked for nothing", "--yes")
+    assert done.stdout == "the second factors of admin stay as they are\n"
+    assert told(home, "mfa-resets", "list") == []
+    (row,) = told(home, "audit", "list", "--event", "mfa_reset.cancelled")
+    assert row["detail"] == "asked for nothing (host)"
+    assert run(home, "mfa-resets", "cancel", "admin", "--yes").returncode == 1
+
+
 REFUSALS = [
     (("users", "show", NOBODY), "not_found"),
     (("users", "show", "no such"), "not_found"),
@@ -194,6 +212,7 @@ REFUSALS = [
     (("api-keys", "revoke", NOBODY, "spk_x", "--yes"), "not_found"),
     (("users", "list", "--after", "x"), "invalid_request"),
     (("sessions", "end", NOBODY), "not_found"),
+    (("mfa-resets", "cancel", NOBODY, "--yes"), "not_found"),
     (("audit", "list", "--event", "no.such"), "invalid_request"),
     (("audit", "list", "--since", "yesterday"), "invalid_request"),
 ]

@@ -32,7 +32,9 @@ def commands(path: tuple[str, ...] = (), found: Any = None) -> Iterator[tuple[tu
 
 ALL: dict[tuple[str, ...], Any] = dict(commands())
 ACCOUNTS: dict[tuple[str, ...], Any] = {
-    path: found for path, found in ALL.items() if len(path) == 2 and path[0] in {"users", "sessions", "api-keys"}
+    path: found
+    for path, found in ALL.items()
+    if len(path) == 2 and path[0] in {"users", "sessions", "api-keys", "mfa-resets"}
 }
 
 

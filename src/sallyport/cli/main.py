@@ -8,6 +8,7 @@ import typer
 from sallyport import __version__
 from sallyport.cli.accounts import audit as audit_list
 from sallyport.cli.accounts.api_keys import api_keys
+from sallyport.cli.accounts.mfa_resets import mfa_resets
 from sallyport.cli.accounts.roles import roles
 from sallyport.cli.accounts.sessions import sessions
 from sallyport.cli.accounts.users import users
@@ -25,6 +26,7 @@ app.add_typer(users)
 app.add_typer(roles)
 app.add_typer(sessions)
 app.add_typer(api_keys)
+app.add_typer(mfa_resets)
 app.add_typer(keys, name="keys")
 
 
