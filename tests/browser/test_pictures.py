@@ -1,24 +1,32 @@
 """The pictures of the documents: made from the pages themselves, by `SALLYPORT_TEST_PICTURES=write`."""
 
+import math
 import os
 import re
+import sqlite3
 import subprocess
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final, Literal
 
 import pytest
 
-from tests.browser.conftest import Human, MakeHuman, MakeService
+from sallyport.audit.rules import oldest_uid
+from sallyport.kernel.clock import HOUR, SECOND
+from tests.browser.conftest import ADMIN_PASSWORD, Human, MakeHuman, MakeService, Running
 from tests.server import environment
 from tests.terminal import as_page, shown_by
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
-NAMES: Final = ("sign-in", "enroll", "codes", "account")
+NAMES: Final = ("sign-in", "enroll", "codes", "account", "desk", "desk-user")
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 DEMO: Final = "demo.png"
 CHAPTERS = re.compile(r"\s*\n\n(?=  \x1b\[36m\x1b\[1m[1-9]  )")
 LARGEST = 120_000
+LOGIN = """INSERT INTO audit_log (id, created_at, event, outcome, session_id, request_id, row_digest)
+           VALUES (?, ?, 'login.password', ?, 'x', '', x'00')"""
 
 
 def taken(human: Human, path: Path) -> None:
@@ -65,6 +73,38 @@ def test_the_demo_is_taken_as_a_terminal_shows_it(
     page.locator("main").screenshot(path=picture, omit_background=True)
     read = subprocess.run([tool("zbarimg"), "--raw", "-q", str(picture)], capture_output=True, text=True, check=True)
     assert read.stdout.startswith("otpauth://totp/Sallyport:alice?secret=")
+
+
+def with_a_day_of_logins(service: Running) -> None:
+    """Write what a day would have left in the audit log: more at noon than at night."""
+    now = int(time.time() * SECOND)
+    with closing(sqlite3.connect(service.folder / "sallyport.db", timeout=10)) as database, database:
+        for hour in range(24):
+            for number in range(4 + round(60 * math.sin(hour / 24 * math.pi) ** 2)):
+                outcome = "failure" if number % 9 == 4 else "throttled" if number % 23 == 7 else "success"
+                at = now - (23 - hour) * HOUR - number * SECOND
+                uid = f"{oldest_uid(at)}7000-8000-{hour * 100 + number:012d}"
+                database.execute(LOGIN, (uid, at, outcome))
+
+
+def test_pictures_of_the_desk_are_taken(make_human: MakeHuman, make_service: MakeService, tmp_path: Path) -> None:
+    folder = PICTURES if os.environ.get("SALLYPORT_TEST_PICTURES") == "write" else tmp_path
+    service = make_service()
+    human = make_human(service=service)
+    human.register("mira")
+    human.enroll()
+    with_a_day_of_logins(service)
+    desk = make_human(service=service, viewport={"width": 1000, "height": 1000}, reduced_motion="reduce")
+    desk.name, desk.password = "admin", ADMIN_PASSWORD
+    desk.give_password()
+    desk.at("/ui/account")
+    desk.follow("Desk")
+    desk.at("/ui/admin")
+    taken(desk, folder / "desk")
+    desk.open("/ui/admin/users?q=mira")
+    desk.follow("mira")
+    desk.page.wait_for_selector("#code-mfa")
+    taken(desk, folder / "desk-user")
 
 
 @pytest.mark.parametrize("name", [*(f"{name}-{scheme}.png" for name in NAMES for scheme in SCHEMES), DEMO])
