@@ -81,12 +81,20 @@ def desk(service: "Service", views: Views) -> list[Page]:
         authenticators=flows.read_authenticators,
         sessions=flows.manage_sessions,
         audit=flows.read_audit,
+        resets=service.desk.resets,
         gate=gate,
         rules=service.settings.desk,
         views=views,
     )
-    acts = Acts(change=flows.change_user, remove=flows.remove, sessions=flows.manage_sessions, gate=gate, people=people)
-    approvals = Approvals(approve=service.desk.approve, users=flows.read_users, views=views)
+    acts = Acts(
+        change=flows.change_user,
+        remove=flows.remove,
+        sessions=flows.manage_sessions,
+        resets=service.desk.resets,
+        gate=gate,
+        people=people,
+    )
+    approvals = Approvals(approve=service.desk.approve, resets=service.desk.resets, users=flows.read_users, views=views)
     roles = Roles(
         read=flows.roles.read,
         create=flows.roles.create,

@@ -14,6 +14,7 @@ from sallyport.edge.reason import Reasoned, reason_in
 from sallyport.kernel.outcomes import Pending, Refused
 from sallyport.pages.desk.people import People
 from sallyport.pages.visit import ONE_USER, Handler, Page, Visit, attempted, moved, version_in
+from sallyport.rescue.resets import Resets
 from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.users.flow import Change, ChangeUser
 
@@ -29,12 +30,14 @@ class Acts:
         change: ChangeUser,
         remove: RemoveAuthenticator,
         sessions: ManageSessions,
+        resets: Resets,
         gate: Gate,
         people: People,
     ) -> None:
         self._change = change
         self._remove = remove
         self._sessions = sessions
+        self._resets = resets
         self._gate = gate
         self._people = people
 
@@ -71,6 +74,16 @@ class Acts:
             return await self._sessions.end(visit.me, uid, session, reason)
         return await self._sessions.end_others(visit.me, uid, reason)
 
+    async def cancel_reset(self, visit: Visit) -> Answer | Refused:
+        """Cancel the reset of second factors that waits for a user."""
+        return await self._told(visit, await attempted(self._cancelled(visit)), "reset")
+
+    async def _cancelled(self, visit: Visit) -> Refused | None:
+        reason = self._reason(visit)
+        if isinstance(reason, Refused):
+            return reason
+        return await self._resets.cancel(visit.me, visit.params["id"], reason)
+
     async def remove_mfa(self, visit: Visit) -> Answer | Refused:
         """Take every second factor away from a user."""
         return await self._told(visit, await attempted(self._removed(visit)), "mfa")
@@ -104,6 +117,7 @@ class Acts:
             _form("enable", Who.OWNER_OR_DESK_OPEN, self.enable),
             _form("end-sessions", Who.OWNER_OR_DESK, self.end_sessions),
             _form("sessions/{sid}/end", Who.OWNER_OR_DESK, self.end_session),
+            _form("cancel-reset", Who.OWNER_OR_DESK, self.cancel_reset),
             _form("remove-mfa", Who.DESK, self.remove_mfa),
             _form("authenticators/{sid}/remove", Who.OWNER_OR_DESK, self.remove),
         ]

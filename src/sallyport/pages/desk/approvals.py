@@ -1,4 +1,4 @@
-"""What waits for a second person."""
+"""What waits for a second person, and the resets of second factors that their owners wait for."""
 
 from typing import Final
 
@@ -10,6 +10,7 @@ from sallyport.kernel.ids import is_uid
 from sallyport.kernel.outcomes import Refused
 from sallyport.pages.views import Views
 from sallyport.pages.visit import DESK, Page, Visit, moved
+from sallyport.rescue.resets import Resets
 from sallyport.users.flow import ReadUsers
 
 _AT_ONCE: Final = 25
@@ -19,8 +20,9 @@ APPROVALS: Final = f"{DESK}/approvals"
 class Approvals:
     """The page of a second person."""
 
-    def __init__(self, *, approve: Approve, users: ReadUsers, views: Views) -> None:
+    def __init__(self, *, approve: Approve, resets: Resets, users: ReadUsers, views: Views) -> None:
         self._approve = approve
+        self._resets = resets
         self._users = users
         self._view = views.page
 
@@ -31,13 +33,16 @@ class Approvals:
     async def _shown(self, visit: Visit, refused: Refused | None) -> Answer | Refused:
         after = visit.query.get("after", "")
         found = await self._approve.pending(after=after if is_uid(after) else None, limit=_AT_ONCE + 1, skip=0)
-        shown = found[:_AT_ONCE]
+        shown, resets = found[:_AT_ONCE], await self._resets.all(after=None, limit=_AT_ONCE, skip=0)
         return self._view(
             visit,
             "admin/approvals.html",
             refused=refused,
             waiting=[(approval, may_confirm(approval, visit.me.uid)) for approval in shown],
-            names=await self._users.names(uid for one in shown for uid in (one.user, one.asked_by)),
+            resets=resets,
+            names=await self._users.names(
+                [*(uid for one in shown for uid in (one.user, one.asked_by)), *(reset.user for reset in resets)]
+            ),
             onward=shown[-1].uid if len(found) > _AT_ONCE else "",
             done="done" in visit.query,
         )

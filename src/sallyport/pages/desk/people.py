@@ -17,6 +17,7 @@ from sallyport.kernel.text import bounded
 from sallyport.pages.telling import N_
 from sallyport.pages.views import Views
 from sallyport.pages.visit import DESK, ONE_USER, Page, Visit, moved
+from sallyport.rescue.resets import Resets
 from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.users.flow import Found, ReadUsers
 from sallyport.users.rules import EVERYBODY, UserFilter, email_key, name_key
@@ -36,6 +37,7 @@ DONE: Final = {
     "session": N_("The session is over."),
     "secret": N_("It is removed."),
     "mfa": N_("All second factors are removed. At the next sign-in the password is enough, until a new one is set up."),
+    "reset": N_("The reset is cancelled."),
     "waits": N_("Nothing is removed yet: a second person has to confirm it within an hour."),
 }
 """What is said once an act is done."""
@@ -51,6 +53,7 @@ class People:
         authenticators: ReadAuthenticators,
         sessions: ManageSessions,
         audit: ReadAudit,
+        resets: Resets,
         gate: Gate,
         rules: DeskRules,
         views: Views,
@@ -59,6 +62,7 @@ class People:
         self._authenticators = authenticators
         self._sessions = sessions
         self._audit = audit
+        self._resets = resets
         self._gate = gate
         self._rules = rules
         self._view = views.page
@@ -98,6 +102,7 @@ class People:
             may_act=may_act,
             may_reset=may_reset and user.mfa,
             held=held,
+            reset=await self._resets.of(uid),
             sessions=sessions[:_SESSIONS_SHOWN],
             more=len(sessions) - _SESSIONS_SHOWN,
             records=records,
