@@ -32,12 +32,13 @@ class Guest:
 
     async def post(self, path: str, *, headers: Any = SAME_ORIGIN, **fields: str) -> httpx2.Response:
         """Send a form, with what proves that the page it stood on is ours."""
-        given = {"form": self.form(), **fields}
+        given = {"form": self.form(path), **fields}
         return self._seen(await self.world.client.request("POST", path, data=given, headers=self._shown(dict(headers))))
 
-    def form(self) -> str:
-        """Return the proof in the forms of the page that is shown."""
-        found = _FORM.search(self.page)
+    def form(self, path: str = "") -> str:
+        """Return the proof in the form of the page that is shown which goes to a path, or else in the first one."""
+        _, action, rest = self.page.partition(f'action="{path}"')
+        found = _FORM.search(rest if action else self.page)
         return unescape(found[1]) if found else ""
 
     def _shown(self, headers: dict[str, str]) -> dict[str, str]:

@@ -76,7 +76,7 @@ async def test_no_form_is_taken_without_the_proof_that_is_bound_to_the_session(
     visitor = Guest(world)
     await visitor.get("/ui/sign-in")
     await guest.get("/ui/forgot")
-    of_nobody = guest.form()
+    of_nobody = guest.form("/ui/forgot")
     await guest.get("/ui/account")
     own = guest.form()
     given = {

@@ -28,7 +28,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-_LINK = re.compile(r"/ui/(?:recover|verify)#[^\s<>]+")
+_LINK = re.compile(r"/ui/(?:recover|verify|lost)#[^\s<>]+")
 ADMIN_PASSWORD = "an operator chose these words"
 
 
@@ -174,6 +174,23 @@ class Human:
     def type_code(self, code: str) -> None:
         """Type a code digit by digit: the sixth sends it."""
         self.page.locator("#code").press_sequentially(code)
+
+    def verify(self, service: Running) -> None:
+        """Verify the address of the account, by the mail that the account's page sends."""
+        self.open("/ui/account")
+        self.page.locator('form[action="/ui/verify/send"] button').click()
+        self.page.wait_for_selector(".card > a.main")
+        self.page.goto(service.mailed(self.email))
+        self.submit()
+        self.page.wait_for_selector(".card > a.main")
+
+    def say_that_all_is_lost(self) -> None:
+        """Ask for the code of the help desk, and for the mail that goes out with it."""
+        self.open("/ui/lost-phone")
+        self.page.fill("#name", self.name)
+        self.page.fill("#password", self.password)
+        self.submit()
+        self.page.wait_for_selector(".spoken")
 
     def give_password(self) -> None:
         """Go through the first door."""

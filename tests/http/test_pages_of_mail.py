@@ -55,6 +55,16 @@ async def test_an_address_is_verified_and_a_forgotten_password_comes_back(world:
     assert (await guest.post("/ui/sign-in", name="mira@example.org", password=NEW)).status_code == 303
 
 
+@pytest.mark.parametrize("path", ["/ui/forgot", "/ui/verify", "/ui/not-me", "/ui/lost-phone"])
+async def test_a_page_for_everybody_signs_out_as_well(world: World, path: str) -> None:
+    await world.register("mira")
+    guest = Guest(world, "mira")
+    await guest.sign_in()
+    await guest.get(path)
+    assert (await guest.post("/ui/sign-out")).headers["location"] == "/ui/sign-in"
+    assert guest.session == ""
+
+
 async def test_nobody_learns_who_has_an_account(world: World) -> None:
     await world.register("mira", email="mira@example.org")
     told = []

@@ -163,6 +163,7 @@ class PageResource:
             challenge=shown.challenge,
             language=chosen(shown.language, _header(headers, b"accept-language")),
             form_token=self._by.tokens.make(self._bound_to(caller, shown)),
+            own_token=self._by.tokens.make(_of_session(caller)) if caller else "",
             headers=given,
             back=wanted if self._by.places.known(wanted) else HOME,
         )
@@ -170,7 +171,7 @@ class PageResource:
     def _bound_to(self, caller: Caller | None, shown: Shown) -> str:
         """Return what forms of this page are bound to: the session, or the browser of one who may have none."""
         if caller and self._page.signed_in:
-            return f"session {caller.session}"
+            return _of_session(caller)
         return f"visitor {shown.visitor}"
 
     def _signed_out(self, visit: Visit) -> Answer:
@@ -190,6 +191,10 @@ class PageResource:
             request_id=request_id,
             token=client_token(headers, self._client_cookie),
         )
+
+
+def _of_session(caller: Caller) -> str:
+    return f"session {caller.session}"
 
 
 def _header(headers: list[Header], wanted: bytes) -> str:

@@ -91,7 +91,8 @@ class Views:
             | {
                 "_": words,
                 "many": words.many,
-                "form_token": lambda: _token(visit),
+                "form_token": lambda: _token(visit.form_token if visit else ""),
+                "own_token": lambda: _token(visit.own_token if visit else ""),
                 "language": language,
                 "nonce": nonce,
                 "registration_open": self._registration_open,
@@ -111,6 +112,6 @@ class Views:
         return Answer(body, status=status, headers=(*headers, policy, *_ALWAYS), media_type=HTML)
 
 
-def _token(visit: Visit | None) -> Markup:
+def _token(value: str) -> Markup:
     """Return the field that proves that a form is ours."""
-    return Markup('<input type="hidden" name="{}" value="{}">').format(TOKEN, visit.form_token if visit else "")
+    return Markup('<input type="hidden" name="{}" value="{}">').format(TOKEN, value)

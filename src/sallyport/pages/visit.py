@@ -39,6 +39,9 @@ class Visit:
     challenge: Hidden[str] | None
     language: str
     form_token: str
+    """For the forms of the page itself."""
+    own_token: str
+    """For those forms of every page that act on the session; empty where there is none."""
     headers: Headers = ()
     """What the answer has to carry, whatever it is."""
     back: str = HOME
