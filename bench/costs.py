@@ -20,6 +20,7 @@ from bench.stage import Size
 _ROUTES: Final = {
     "totp": 24,
     "totp, statements": 24,
+    "row, sealed": 24,
     "password": 8,
     "challenge": 8,
     "refresh": 24,

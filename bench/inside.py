@@ -42,6 +42,8 @@ from sallyport.wiring import Machine, Service, build
 CHEAP: Final = Cost(memory_kib=8, passes=1)
 """A hash is not what is counted here."""
 _STATEMENTS: Final = "totp, statements"
+_SEALING: Final = "row, sealed"
+"""What comes half a second after each of them: its audit row gets its place in the chain."""
 _NOON: Final = 1_800_000_000_000_000
 
 
@@ -129,6 +131,7 @@ async def settle(service: Service, count: int) -> dict[str, list[str]]:
         "bare": [request("GET", "/", {})] * count,
     }
     written = {route: [text.decode() for text in texts] for route, texts in asked.items()}
+    written[_SEALING] = written["totp"]
     return written | {_STATEMENTS: [f"{person.number} {person.uid} {person.totp}" for person in people]}
 
 
@@ -205,8 +208,10 @@ class Counted:
 
 
 def service_of(directory: Path) -> Service:
-    """Build the service of a folder, with a clock of its own."""
-    return build(load({}, environ_of(directory), directory), Machine(clock=Ticking(), cost=CHEAP))
+    """Build the service of a folder, with a clock of its own, as far as `serve` does before it listens."""
+    service = build(load({}, environ_of(directory), directory), Machine(clock=Ticking(), cost=CHEAP))
+    service.prepare()
+    return service
 
 
 def _instrument(state: str) -> None:
@@ -223,6 +228,9 @@ def _played(service: Service, route: str, some: list[str], at_once: int) -> Call
         orders = asyncio.run(limits.orders(people))
         return lambda: limits.run(orders, at_once)
     app = bare if route == "bare" else Application(service)
+    if route == _SEALING:
+        asyncio.run(play(app, deque(text.encode() for text in some), at_once))
+        return service.seal
     return lambda: play(app, deque(text.encode() for text in some), at_once)
 
 

@@ -70,7 +70,8 @@ class Service(Parts):
         """Import and read beforehand what the first requests would wait for."""
         import sallyport.kernel.mailaddress  # noqa: F401  # as said
 
-        _ = self.keys.active, self.gate, self.sweeps, self.seal
+        _ = self.gate, self.sweeps, self.seal
+        self.keys.active.sign(b"")  # the first signature imports what makes it
 
     def look_at_keys(self) -> None:
         """Take over key files that have changed: a rotation reaches this process while it serves."""
