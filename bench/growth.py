@@ -21,7 +21,7 @@ import uvloop
 from bench.crowd import Crowd, spread
 from bench.engines import ENGINES, Engine
 from bench.load import Caller, request
-from bench.people import Person, environ_of, service_in
+from bench.people import PASSWORD, Person, environ_of, service_in
 from bench.scenario import Bar, Finding, percentile
 from bench.server import Server
 from bench.stage import Size
@@ -30,6 +30,8 @@ from sallyport.kernel.clock import SystemClock
 
 _BAR: Final = 1.2
 """What the p50 among a million may be, over that among a thousand."""
+_FIRST_TO_LAST: Final = 2.0
+"""What the p50 of the last page of a list may be, over that of its first one."""
 _AT_ONCE: Final = 5_000
 _PAGE: Final = 100
 _TRIES: Final = 4
@@ -78,6 +80,8 @@ class Town:
     seconds_to_load: float
     taken: Millis = field(default_factory=dict)
     cold: Millis = field(default_factory=dict)
+    admin: str = ""
+    """An access token of the first admin, for lists that trusted roles alone may filter."""
     refused: int = 0
     """Answers that were not 200; they were asked again."""
     _server: Server | None = None
@@ -93,6 +97,16 @@ class Town:
             self._caller.close()
         if self._server:
             self._caller = await Caller.to(self._server.port)
+
+    async def log_in(self) -> None:
+        """Get a token of the admin, which lives for ten minutes."""
+        if self._caller:
+            body = {"identifier": "admin", "password": PASSWORD}
+            self.admin = (await self._caller.call(request("POST", "/auth/password", {}, body)))["token"]
+
+    def trusted(self, path: str) -> bytes:
+        """Return a request of the admin."""
+        return request("GET", path, {"authorization": f"Bearer {self.admin}"})
 
     def close(self) -> None:
         """Stop the server."""
@@ -131,6 +145,8 @@ class Step:
     ask: Callable[[Town, Guest], bytes]
     held: bool = True
     """Whether the bar is held against it; the others are told."""
+    first: str = ""
+    """The step that asks for the first page of the list of which this one asks for the last."""
 
 
 def _answer(_: Town, guest: Guest) -> bytes:
@@ -138,6 +154,7 @@ def _answer(_: Town, guest: Guest) -> bytes:
     return request("POST", "/auth/totp", {"authorization": f"jwt {guest.challenge}"}, {"token": code})
 
 
+_BY_NAME: Final = "/users?mfaEnabled=true&sort=name"
 STEPS: Final = (
     Step(name="POST /auth/password", ask=lambda _, guest: guest.person.password_request()),
     Step(name="POST /auth/totp", ask=_answer),
@@ -149,6 +166,7 @@ STEPS: Final = (
     Step(
         name="GET /users, `after` near the end",
         ask=lambda town, guest: guest.bearer(f"/users?after={town.last_page}"),
+        first="GET /users, first page",
     ),
     Step(
         name="the same by name",
@@ -162,6 +180,22 @@ STEPS: Final = (
         name="GET /users, `after` anywhere",
         ask=lambda _, guest: guest.bearer(f"/users?after={guest.person.uid}"),
         held=False,
+    ),
+    Step(name="GET /users?name=", ask=lambda _, guest: guest.bearer(f"/users?name={guest.person.name}")),
+    Step(
+        name="GET /users?email=", ask=lambda town, guest: town.trusted(f"/users?email={guest.person.name}@example.org")
+    ),
+    Step(name="GET /users?mfaEnabled=true", ask=lambda town, _: town.trusted("/users?mfaEnabled=true")),
+    Step(
+        name="the same, `after` near the end",
+        ask=lambda town, _: town.trusted(f"/users?mfaEnabled=true&after={town.last_page}"),
+        first="GET /users?mfaEnabled=true",
+    ),
+    Step(name="GET /users?mfaEnabled=true&sort=name", ask=lambda town, _: town.trusted(_BY_NAME)),
+    Step(
+        name="the same by name, `after` near the end",
+        ask=lambda town, _: town.trusted(f"{_BY_NAME}&after={town.last_page}"),
+        first="GET /users?mfaEnabled=true&sort=name",
     ),
     Step(name="GET /users, `skip=900`", ask=lambda _, guest: guest.bearer("/users?skip=900")),
     Step(name="GET /users/count", ask=lambda _, guest: guest.bearer("/users/count"), held=False),
@@ -248,6 +282,7 @@ async def _round(towns: list[Town], step: Step, who: Callable[[Town], tuple[list
     """Let everybody ask once, in no order, the towns in turn."""
     for town in towns:
         await town.call()
+        await town.log_in()
     asked = [(town, random.sample(guests, len(guests)), into) for town in towns for guests, into in [who(town)]]
     for turn in range(min(len(guests) for _, guests, _ in asked)):
         for town, guests, into in asked:
@@ -270,6 +305,10 @@ def _found(towns: list[Town]) -> Finding:
         if step.held:
             what = f"{name}, {step.name}: p50 at {last.count:,} over that at {first.count:,}"
             bars.append(Bar(what=what, found=halves[-1] / halves[0], limit=_BAR, unit="x"))
+        if step.first:
+            beginning = percentile(last.taken[step.first], 50)
+            what = f"{name}, last page over first, {step.first}, {last.count:,} users"
+            bars.append(Bar(what=what, found=halves[-1] / beginning, limit=_FIRST_TO_LAST, unit="x"))
     loaded = [
         f"{town.count:,} in {town.seconds_to_load:.0f} s, {town.engine.megabytes():,.0f} MB ({town.refused} not 200)"
         for town in towns

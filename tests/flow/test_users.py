@@ -1,11 +1,21 @@
 """Users: read, changed, erased."""
 
-from sallyport.store.work import Rows, Sql
-from sallyport.users import counts
+from typing import TypeVar
+
+import pytest
+from msgspec.structs import replace
+
+from sallyport.kernel.outcomes import Refused
+from sallyport.store.work import Rows, Sql, Unit, Work
+from sallyport.users import counts, store
+from sallyport.users.flow import ReadUsers
+from sallyport.users.rules import EVERYBODY, UserFilter
 from tests.flow.test_login import refusal
 from tests.surgery import count
 from tests.world import World
 
+T = TypeVar("T")
+_ANYBODY = Sql("SELECT id FROM users ORDER BY id LIMIT 1")
 NOWHERE = "0190b3c4-0000-7000-8000-000000000000"
 
 
@@ -23,6 +33,51 @@ async def test_users_are_read_listed_and_counted(world: World) -> None:
         ("sort=-dateCreated", ["bob", "alice", "admin"]),
     ):
         assert [user["name"] for user in (await alice.call("GET", f"/users?{sort}")).json()] == names
+
+
+class ReadParts:
+    """Reads, and keeps how many rows came at once."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self.sizes: list[int] = []
+
+    async def __call__(self, unit: Unit[T]) -> T:
+        return await self._work(unit)
+
+    async def read(self, unit: Unit[T]) -> T:
+        found = await self._work.read(unit)
+        if isinstance(found, list):
+            self.sizes.append(len(found))
+        return found
+
+
+@pytest.mark.parametrize("sort", ["", "name", "-dateCreated"])
+@pytest.mark.parametrize("wanted", [EVERYBODY, UserFilter(disabled=False), UserFilter(email_key="a@example.org")])
+async def test_a_walk_through_all_users_reads_in_bounded_parts(world: World, sort: str, wanted: UserFilter) -> None:
+    alice = await world.service.work.read(lambda rows: store.find(rows, rows.all(_ANYBODY)[0][0]))
+    assert alice is not None
+
+    def settle(rows: Rows) -> None:
+        for number in range(1_200):
+            name = f"n{number * 7919 % 1_200:04}"
+            shown = replace(alice, uid=world.service.ids.new(), name=name, name_key=name, email_key="a@example.org")
+            assert store.insert(rows, shown)
+
+    await world.service.work(settle)
+    parts = ReadParts(world.service.work)
+    users, after, seen = ReadUsers(parts), None, list[str]()
+    while True:
+        page = await users.page(wanted, limit=100, skip=0, sort=sort, after=after)
+        assert not isinstance(page, Refused)
+        seen += [user.uid for user in page]
+        if len(page) < 100:
+            break
+        after = page[-1].uid
+    assert len(set(seen)) == len(seen) >= 1_200
+    # Of a filter a page of a hundred looks at 250, however many there are.
+    assert max(parts.sizes) <= (100 if wanted == EVERYBODY else 250)
+    assert len(parts.sizes) <= 13
 
 
 async def test_the_count_of_users_is_added_up_and_stays_right(world: World) -> None:

@@ -198,7 +198,10 @@ class ReadUsers:
         """Return how many users there are."""
         if wanted == EVERYBODY:
             return await self._work.read(counts.count)
-        return sum([1 async for _ in self._walk(wanted, "", None)])
+        found = 0
+        async for _ in self._walk(wanted, "", None):
+            found += 1
+        return found
 
     async def search(
         self, prefix: str, wanted: UserFilter, *, after: str | None, limit: int, parts: int = _LOOKED_AT_IN_A_SEARCH
