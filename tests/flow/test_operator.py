@@ -18,6 +18,7 @@ from sallyport.kernel.ids import system_randomness
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.wiring import Machine
 from sallyport.wiring.host import operator_desk
+from tests.conftest import MakeWorld
 from tests.world import CHEAP, PASSWORD, World
 
 NEW = "an entirely different sentence"
@@ -72,6 +73,23 @@ async def test_an_equal_is_disabled_enabled_and_erased(world: World, operator: O
     assert await operator("GET", path) == (404, "not_found")
     row = (await operator("GET", "/audit", event="user.deleted"))[1][0]
     assert (row["userId"], row["actorId"], row["detail"]) == (admin.uid, None, "(host)")
+
+
+async def test_the_operator_is_no_second_person_and_needs_none(
+    make_world: MakeWorld, request: pytest.FixtureRequest
+) -> None:
+    world = await make_world({"SALLYPORT_DESK_APPROVAL": "two"})
+    alice, admin = await world.register("alice"), await world.admin()
+    await alice.enroll()
+    desk = operator_desk(world.service.settings, Machine(clock=world.clock, cost=CHEAP))
+    request.addfinalizer(desk.close)
+    operator = Operator(desk)
+    asked = (await admin.call("DELETE", f"/users/{alice.uid}/mfa", {"reason": "lost"})).json()["uid"]
+    assert [one["uid"] for one in (await operator("GET", "/approvals"))[1]] == [asked]
+    assert await operator("POST", f"/approvals/{asked}") == (403, "forbidden")
+    assert (await operator("GET", f"/users/{alice.uid}"))[1]["mfaEnabled"] is True
+    assert await operator("DELETE", f"/users/{alice.uid}/mfa", {"reason": "lost"}) == (204, None)
+    assert (await operator("GET", f"/users/{alice.uid}"))[1]["mfaEnabled"] is False
 
 
 async def test_sessions_are_listed_and_ended(world: World, operator: Operator) -> None:

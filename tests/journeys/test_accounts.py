@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import sqlite3
 import subprocess
@@ -65,6 +66,7 @@ def service(home: Path) -> Iterator[Server]:
         yield running
 
 
+@pytest.mark.sqlite_only("what it is about is before the store")
 def test_a_list_on_the_host_imports_neither_tokens_nor_mail_nor_hashes(home: Path, service: Server) -> None:
     listing = "import sys; from sallyport.cli.main import app; app(['users', 'list'], standalone_mode=False)"
     asked = [sys.executable, "-c", f"{listing}; print(*sys.modules, file=sys.stderr)"]
@@ -86,14 +88,14 @@ def test_an_operator_works_on_the_host_beside_the_service(home: Path, service: S
     assert service.log_in("alice", PASSWORD).body["type"] == "CHALLENGE"
     assert run(home, "users", "reset-mfa", alice).returncode == 2
     assert service.log_in("alice", PASSWORD).body["type"] == "CHALLENGE"
-    assert len(told(home, "users", "reset-mfa", alice, "--reason", "lost phone", "--yes")["removed"]) == 1
+    assert told(home, "users", "reset-mfa", alice, "--reason", "lost phone", "--yes") == {"uid": alice}
     assert service.log_in("alice", PASSWORD).body["type"] == "ACCESS"
     assert told(home, "users", "disable", alice)["disabled"] is True
     assert service.log_in("alice", PASSWORD).status == 401
     assert run(home, "users", "enable", "Alice").stdout == "alice is enabled\n"
     assert run(home, "users", "delete", alice, "--yes").stdout == f"{alice} is erased\n"
     assert [one["name"] for one in told(home, "users", "list")] == ["admin"]
-    rows = told(home, "audit", "list", "--limit", "3")
+    rows = told(home, "audit", "list", "--all")[:3]
     assert [(row["event"], row["userId"], row["actorId"]) for row in rows] == [
         ("user.deleted", alice, None),
         ("user.enabled", alice, None),
@@ -121,18 +123,19 @@ def test_an_operator_with_mfa_works_over_http_and_leaves_no_session(home: Path, 
 
 
 def test_a_key_is_made_by_its_owner_reads_and_is_revoked_by_the_host(home: Path, service: Server) -> None:
-    made = run(home, *as_admin(service, "api-keys", "create", "--scope", "users:read"), typed=CHOSEN + "\n")
+    of_a_day = ("--scope", "users:read", "--expires", "2126-01-31")
+    made = run(home, *as_admin(service, "api-keys", "create", *of_a_day), typed=CHOSEN + "\n")
     assert (made.returncode, made.stderr) == (0, "")
     (home / "key").write_text(made.stdout)
     by_key = ("--url", service.url, "--key-file", "key")
     (admin,) = told(home, "users", "list", *by_key)
     (listed,) = told(home, "api-keys", "list", admin["uid"])
     assert made.stdout.startswith(listed["prefix"])
-    assert listed["scopes"] == ["users:read"]
+    assert (listed["scopes"], listed["expires"]) == (["users:read"], "2126-01-31T23:59:59.000000Z")
     writing = run(home, "users", "create", "eve", "--no-password", *by_key)
     assert (writing.returncode, "forbidden" in writing.stderr) == (1, True)
     here = run(home, "api-keys", "create")
-    assert (here.returncode, here.stdout) == (1, "")
+    assert (here.returncode, here.stdout) == (2, "")
     assert run(home, "api-keys", "revoke", admin["uid"], "spk_nothing", "--yes").returncode == 1
     (password,) = (one for one in secrets_of(service) if one["type"] == "password")
     assert run(home, "api-keys", "revoke", admin["uid"], password["uid"], "--yes").returncode == 1
@@ -151,7 +154,7 @@ def test_a_password_is_recovered_on_the_host_by_a_token_and_not_from_elsewhere(h
     admin = told(home, "users", "list")[0]["uid"]
     assert run(home, "users", "reset-password", admin).returncode == 2
     elsewhere = run(home, *as_admin(service, "users", "reset-password", admin, "--yes"), typed=CHOSEN + "\n")
-    assert (elsewhere.returncode, "for the host alone" in elsewhere.stderr) == (2, True)
+    assert (elsewhere.returncode, "No such option: --url" in elsewhere.stderr) == (2, True)
     token = told(home, "users", "reset-password", admin, "--yes")["token"]
     chosen = {"token": token, "password": PASSWORD}
     assert service.call("POST", f"/users/{admin}/recover", chosen).status == 204
@@ -177,7 +180,62 @@ def test_roles_are_made_filled_and_taken_away(home: Path, service: Server) -> No
     assert run(home, "roles", "delete", "crew", "--yes").stdout == "crew is deleted\n"
     gone = run(home, "roles", "show", "crew")
     assert (gone.returncode, gone.stderr) == (1, "sallyport roles: There is no role crew. (not_found)\n")
-    assert "NAME" in run(home, "roles", "list").stdout
+    told(home, "roles", "add-member", "admin", alice)
+    assert "admin, alice" in run(home, "roles", "list").stdout
+    assert re.search(r"role.member_added +success +- +alice +- ", run(home, "audit", "list").stdout)
+
+
+@pytest.mark.sqlite_only("tests/http/test_lists.py has the lists")
+def test_a_list_is_whole_or_says_what_is_left(home: Path, service: Server) -> None:
+    for name in ("bob", "carol"):
+        told(home, "users", "create", name, "--no-password")
+    part = run(home, "users", "list", "--limit", "2", "--output", "json")
+    first = json.loads(part.stdout)
+    assert (part.returncode, [one["name"] for one in first]) == (0, ["admin", "bob"])
+    assert part.stderr == f"there is more: go on with --after {first[1]['uid']}, or say --all\n"
+    assert [one["name"] for one in told(home, "users", "list", "--after", first[1]["uid"])] == ["carol"]
+    assert [one["name"] for one in told(home, "users", "list", "--all", "--sort", "-dateCreated")] == [
+        *("carol", "bob", "admin"),
+    ]
+    assert run(home, "users", "list", "--limit", "3").stderr == ""
+    assert [one["name"] for one in told(home, "users", "list", "--role", "admin", "--mfa", "no")] == ["admin"]
+    assert told(home, "users", "list", "--disabled", "yes") == []
+    told(home, "users", "disable", "bob", "--reason", "left")
+    assert "left (host)" in run(home, "audit", "list", "--limit", "1").stdout
+
+
+@pytest.mark.sqlite_only("what it is about stands in the command")
+def test_the_last_one_with_a_trusted_role_goes_only_where_that_is_said(home: Path, service: Server) -> None:
+    ways = (("users", "disable", "admin"), ("users", "delete", "admin"), ("roles", "remove-member", "admin", "admin"))
+    for asked in ways:
+        assert run(home, *asked).returncode == 2, asked
+    done = run(home, "users", "disable", "admin", "--yes")
+    assert (done.returncode, "roles add-member admin NAME" in done.stderr) == (0, True)
+
+
+@pytest.mark.sqlite_only("tests/http/test_desk.py has the rules")
+def test_a_second_person_confirms_over_http_alone(home: Path) -> None:
+    desk = {f"SALLYPORT_DESK_{name}": "required" for name in ("REASON", "CALLER_CODE")}
+    desk["SALLYPORT_DESK_APPROVAL"] = "two"
+    with serving(home, environ=ENVIRON | desk) as service:
+        for name in ("alice", "bob"):
+            told(home, "users", "create", name, "--password-stdin", typed=PASSWORD + "\n")
+        told(home, "roles", "add-member", "admin", "bob")
+        enroll(service, service.log_in("alice", PASSWORD).body["token"])
+        reset = as_admin(service, "users", "reset-mfa", "alice", "--yes")
+        assert "invalid_request" in run(home, *reset, typed=CHOSEN + "\n").stderr
+        alice = told(home, "users", "show", "alice")["uid"]
+        code = service.call("POST", f"/users/{alice}/recover/mfa", {"password": PASSWORD}).body["callerCode"]
+        heard = (*reset, "--reason", "lost phone", "--caller-code")
+        assert run(home, "users", "reset-mfa", "alice", "--yes", "--caller-code").returncode == 2
+        waiting = told(home, *heard, typed=f"{CHOSEN}\n{code}\n")["uid"]
+        assert re.search(rf"^{waiting} +alice +- +admin ", run(home, "approvals", "list").stdout, re.MULTILINE)
+        confirm = ("approvals", "confirm", waiting, "--yes")
+        assert run(home, *confirm).returncode == 2
+        assert run(home, *as_admin(service, *confirm), typed=CHOSEN + "\n").returncode == 1
+        as_bob = (*confirm, "--url", service.url, "--login", "bob", "--login-stdin")
+        assert run(home, *as_bob, typed=PASSWORD + "\n").stdout == "confirmed, and done\n"
+        assert service.log_in("alice", PASSWORD).body["type"] == "ACCESS"
 
 
 def test_the_host_makes_a_second_admin(home: Path, service: Server) -> None:
@@ -185,7 +243,7 @@ def test_the_host_makes_a_second_admin(home: Path, service: Server) -> None:
     assert run(home, "roles", "add-member", "admin", "alice").returncode == 0
     as_alice = ("--url", service.url, "--login", "alice", "--login-stdin")
     assert told(home, "users", "show", "me", *as_alice, typed=PASSWORD + "\n")["roles"] == ["admin"]
-    assert len(told(home, "audit", "list", *as_alice, "--limit", "2", typed=PASSWORD + "\n")) == 2
+    assert len(told(home, "audit", "list", *as_alice, "--all", typed=PASSWORD + "\n")) > 2
 
 
 @pytest.mark.sqlite_only("what waits is written into the file")
@@ -259,6 +317,7 @@ def test_only_the_host_resets_an_equal(home: Path, service: Server) -> None:
         (("users", "list", "--login", "a"), "", "go with --url"),
         (("users", "list"), "", "name the right one, or start the service once"),
         (("users", "list", "--limit", "0"), "", "--limit"),
+        (("users", "list", "--limit", "1", "--all"), "", "not both"),
         (("users", "list", "--output", "xml"), "", "--output"),
         (("users", "create", "a", "--login", "a", "--login-stdin", "--password-stdin", "--url", "http://127.0.0.1:1"),
          f"{PASSWORD}\n", "can't both read standard input"),

@@ -39,6 +39,7 @@ def test_the_first_start_prints_the_admin_password_once_and_a_restart_changes_no
         password = printed_password(told)
         assert len(password) >= 32
         assert "It is not shown again" in told
+        assert "until you change it" in told
         session = server.log_in("admin", password).body
         assert session["type"] == "ACCESS"
         assert password not in server.err.read_text()

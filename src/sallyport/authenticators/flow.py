@@ -50,6 +50,9 @@ class Description:
     """Names the first known field that the body would change and the caller may not."""
 
 
+_NONE_THERE: Final = Refused(why=Why.MFA_NOT_ENABLED, detail="There is no second factor to take away.")
+
+
 class ReadAuthenticators:
     """Reads what may be told of a user's authenticators."""
 
@@ -146,7 +149,7 @@ class RemoveAuthenticator:
             if refused := self._sessions.refused(rows, caller):
                 return refused
             if not totp.enrolled(rows, user):
-                return Refused(why=Why.MFA_NOT_ENABLED)
+                return _NONE_THERE
             return self._desk.judge(rows, caller, user, None, plea) or self.all(rows, caller, user, plea.reason)
 
         return await self._work(unit)
@@ -172,7 +175,7 @@ class RemoveAuthenticator:
         """Remove every second factor of a user in a unit that has judged the caller."""
         held, owner = totp.of_user(rows, user, self._clock.now()), users.find(rows, user)
         if owner is None or not owner.mfa:
-            return Refused(why=Why.MFA_NOT_ENABLED)
+            return _NONE_THERE
         for told in held:
             self._removed(rows, caller, told, owner, soft=False)
             self._tell(rows, caller, told, reason, Event.SECRET_REMOVED)

@@ -8,6 +8,8 @@ import typer
 from sallyport import __version__
 from sallyport.cli.accounts import audit as audit_list
 from sallyport.cli.accounts.api_keys import api_keys
+from sallyport.cli.accounts.approvals import approvals
+from sallyport.cli.accounts.asked import at_midnight
 from sallyport.cli.accounts.mfa_resets import mfa_resets
 from sallyport.cli.accounts.roles import roles
 from sallyport.cli.accounts.sessions import sessions
@@ -26,6 +28,7 @@ app.add_typer(users)
 app.add_typer(roles)
 app.add_typer(sessions)
 app.add_typer(api_keys)
+app.add_typer(approvals)
 app.add_typer(mfa_resets)
 app.add_typer(keys, name="keys")
 
@@ -98,12 +101,12 @@ def audit_verify(
 def audit_export(
     database: _Database = "",
     to: Annotated[str, typer.Option(help="File to write; it must not be there yet.", show_default="stdout")] = "",
-    since: Annotated[str, typer.Option(help="Only what happened then or later: 2030-01-31T12:00:00Z.")] = "",
+    since: Annotated[str, typer.Option(help="Only what happened then or later: 2030-01-31T12:00:00Z, or a day.")] = "",
 ) -> None:
     """Write the log as JSON lines, oldest first, with the digests that prove it."""
     from sallyport.cli.audit import export
 
-    raise typer.Exit(export({"database_url": database} if database else {}, to, since))
+    raise typer.Exit(export({"database_url": database} if database else {}, to, at_midnight(since)))
 
 
 policy_app = typer.Typer(help="Look at the rule about second factors before you switch it on.", no_args_is_help=True)

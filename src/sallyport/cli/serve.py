@@ -155,6 +155,10 @@ def _tell_password(name: str, password: Hidden[str]) -> None:
     """Print the first admin's password: the one moment in which it can be read."""
     sys.stdout.write(f"\n  First start. Log in as {name!r} with this password, and change it:\n\n")
     sys.stdout.write(f"      {password.reveal()}\n\n  It is not shown again.\n\n")
+    if not sys.stdout.isatty():
+        sys.stdout.write(
+            "  Where this output is kept, as in a journal, the password is kept too until you change it.\n\n"
+        )
     sys.stdout.flush()
 
 

@@ -28,6 +28,10 @@ _WRONG: Final = Refused(
 _WANTED: Final = Refused(
     why=Why.INVALID_REQUEST, pointer="/callerCode", detail="Ask the caller for the six digits, and send them."
 )
+_NOBODY: Final = Refused(
+    why=Why.FORBIDDEN,
+    detail="Two persons have names: confirm over HTTP, logged in. The host itself needs nobody's leave.",
+)
 
 
 class CallerCodes:
@@ -131,6 +135,8 @@ class Approve:
         asked = store.find(rows, uid, now)
         if asked is None:
             return Refused(why=Why.NOT_FOUND)
+        if caller.host:
+            return _NOBODY
         rows.alone(*sorted({caller.uid, asked.user, asked.asked_by}))
         if refused := self._sessions.refused(rows, caller):
             return refused

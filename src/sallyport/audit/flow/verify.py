@@ -15,6 +15,7 @@ from sallyport.store.work import Rows, Work
 
 _AT_ONCE: Final = 500
 _LOWEST: Final = -(2**63)
+_NO_END: Final = "no end can be vouched for (after a restore that is so until the service has been started)"
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +60,7 @@ class VerifyAudit:
         if known and not vouched:
             yield _cut_off(known, before)
         if count and not known and not fault:
-            yield Fault(position=None, uid=None, what=f"{self._checkpoint.path} is missing: no end can be vouched for")
+            yield Fault(position=None, uid=None, what=f"{self._checkpoint.path} is missing: {_NO_END}")
         unsealed = 0
         async for record in self._unsealed():
             unsealed += 1

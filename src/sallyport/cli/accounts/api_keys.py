@@ -1,11 +1,13 @@
 """`sallyport api-keys`: keys for programs."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from sallyport.cli.accounts.asked import User, Yes, command
-from sallyport.cli.accounts.users import found
+from sallyport.cli.accounts.asked import Reason, User, Yes, at_last_second, command
+from sallyport.cli.accounts.listing import Part
+from sallyport.cli.accounts.users import found, given
 
 if TYPE_CHECKING:
     from sallyport.cli.accounts.desk import Desk
@@ -41,27 +43,35 @@ def list_keys(desk: "Desk", user: User) -> None:
     desk.table(_keys(desk, found(desk, user)["uid"]), *_COLUMNS)
 
 
-@command(api_keys, "create")
+@command(api_keys, "create", ways="url")
 def create(
     desk: "Desk",
     *,
     scope: Annotated[
         list[str], typer.Option(help="What it is good for; say it once for each. `self:read` without it.")
     ] = [],  # noqa: B006  # Typer reads it, and nobody writes to it
-    expires: Annotated[str, typer.Option(help="Its end: 2030-01-31T12:00:00Z.", show_default="none")] = "",
+    expires: Annotated[
+        str,
+        typer.Option(help="Its end: 2030-01-31T12:00:00Z, or its last day, which ends in UTC.", show_default="none"),
+    ] = "",
     description: Annotated[str, typer.Option(help="What it is for.", show_default=False)] = "",
 ) -> None:
     """Make an API key of your own. It is the one line of standard output, and can't be shown again.
 
     Example: sallyport api-keys create --url https://accounts.example.org --login alice --scope users:read > key
     """
-    wish: dict[str, Any] = {"type": "apikey", "scopes": scope, "expires": expires, "description": description}
+    wish: dict[str, Any] = {
+        "type": "apikey",
+        "scopes": scope,
+        "expires": at_last_second(expires),
+        "description": description,
+    }
     made = desk.post("/users/me/secrets", {name: value for name, value in wish.items() if value})
     desk.done(made["secret"], made)
 
 
 @command(api_keys, "revoke")
-def revoke(desk: "Desk", user: User, key: _Key, *, yes: Yes = False) -> None:
+def revoke(desk: "Desk", user: User, key: _Key, *, reason: Reason = "", yes: Yes = False) -> None:
     """Take an API key away: the next request with it is refused. Do so when one has leaked.
 
     Example: sallyport api-keys revoke alice spk_Zr3v8_1q --yes
@@ -69,11 +79,11 @@ def revoke(desk: "Desk", user: User, key: _Key, *, yes: Yes = False) -> None:
     desk.person.confirm(f"Revoke the key {key} of {user}, for good?", yes=yes)
     uid = found(desk, user)["uid"]
     told = _key(desk, uid, key)
-    desk.delete(f"/users/{uid}/secrets/{told['uid']}")
+    desk.delete(f"/users/{uid}/secrets/{told['uid']}", given(reason=reason))
     desk.done(f"the key {told['prefix']} of {user} is revoked", told)
 
 
-@command(api_keys, "resume")
+@command(api_keys, "resume", ways="url")
 def resume(desk: "Desk", key: _Key) -> None:
     """Put a key of your own back that was suspended, as all are when a password is reset.
 
@@ -84,13 +94,14 @@ def resume(desk: "Desk", key: _Key) -> None:
     desk.done(f"the key {told['prefix']} is good again", changed)
 
 
-def _keys(desk: "Desk", uid: str) -> list[Any]:
-    return [one for one in desk.get(f"/users/{uid}/secrets", limit=1000) if one["type"] == "apikey"]
+def _keys(desk: "Desk", uid: str) -> Iterator[list[Any]]:
+    return desk.pages(f"/users/{uid}/secrets", Part(whole=True), type="apikey")
 
 
 def _key(desk: "Desk", uid: str, key: str) -> Any:  # noqa: ANN401  # JSON of any shape
     """Return one key, which is never a secret of another kind: revoking must not take a password away."""
-    for one in _keys(desk, uid):
-        if key in {one["uid"], one["prefix"]}:
-            return one
+    for page in _keys(desk, uid):
+        for one in page:
+            if key in {one["uid"], one["prefix"]}:
+                return one
     raise desk.missing(f"There is no API key {key}.")

@@ -1,11 +1,12 @@
 """`sallyport mfa-resets`: lost second factors that are reset by waiting."""
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
-from sallyport.cli.accounts.asked import After, Limit, User, Yes, command
-from sallyport.cli.accounts.users import found
+from sallyport.cli.accounts.asked import After, All, Limit, Reason, User, Yes, command
+from sallyport.cli.accounts.listing import Part
+from sallyport.cli.accounts.users import found, given
 
 if TYPE_CHECKING:
     from sallyport.cli.accounts.desk import Desk
@@ -24,27 +25,22 @@ _COLUMNS: Final = (("UID", "uid"), ("USER", "userId"), ("BEGUN", "dateCreated"),
 
 
 @command(mfa_resets, "list")
-def list_resets(desk: "Desk", *, limit: Limit = 100, after: After = "") -> None:
+def list_resets(desk: "Desk", *, limit: Limit = None, after: After = "", whole: All = False) -> None:
     """List what waits, oldest first.
 
     Example: sallyport mfa-resets list
     """
-    desk.table(desk.listed("/mfa-resets", limit, after), *_COLUMNS)
+    part = Part(limit=limit, after=after, whole=whole)
+    desk.table(desk.pages("/mfa-resets", part), *_COLUMNS, users=("userId",))
 
 
 @command(mfa_resets, "cancel")
-def cancel(
-    desk: "Desk",
-    user: User,
-    *,
-    reason: Annotated[str, typer.Option(help="For the audit log, and the mail to the user.", show_default=False)] = "",
-    yes: Yes = False,
-) -> None:
+def cancel(desk: "Desk", user: User, *, reason: Reason = "", yes: Yes = False) -> None:
     """Cancel the reset that waits for a user, who says that it was not them. Their second factors stay as they are.
 
     Example: sallyport mfa-resets cancel alice --reason "called, and asked for nothing" --yes
     """
     desk.person.confirm(f"Cancel the reset of the second factors of {user}?", yes=yes)
     uid = found(desk, user)["uid"]
-    desk.delete(f"/users/{uid}/recover/mfa", {"reason": reason} if reason else None)
+    desk.delete(f"/users/{uid}/recover/mfa", given(reason=reason))
     desk.done(f"the second factors of {user} stay as they are", {"uid": uid})

@@ -26,7 +26,7 @@ class Person:
         if yes:
             return
         if not self.is_there:
-            raise WrongUseError("nobody is there to ask, and this can't be undone: say --yes")
+            raise WrongUseError(f'nobody is there to answer "{question}": say --yes')
         typer.confirm(question, abort=True, err=True)
 
     def answer(self, what: str, instead: str, *, hidden: bool = True, twice: bool = False) -> str:
@@ -34,6 +34,12 @@ class Person:
         if not self.is_there:
             raise WrongUseError(f"nobody is there to ask for the {what}: {instead}")
         return str(typer.prompt(what.capitalize(), hide_input=hidden, confirmation_prompt=twice, err=True))
+
+    def heard(self, what: str, instead: str) -> str:
+        """Return what somebody says aloud: asked for, or the next line where standard input is read already."""
+        if self._reader:
+            return self.line(what, self._reader)
+        return self.answer(what, instead, hidden=False)
 
     def password(self, *, stdin: bool, file: str) -> str:
         """Return a new password, which is asked for twice."""

@@ -17,6 +17,7 @@ _PATIENCE_SECONDS: Final = 30
 _NO_CONTENT: Final = 204
 _LAST_GOOD: Final = 299
 _STDIN: Final = "--login-stdin"
+_CODE: Final = "code of the authenticator app, or a backup code"
 
 
 class Remote:
@@ -38,6 +39,10 @@ class Remote:
         self._token = self._token or self._log_in()
         return self._call(method, path + (f"?{urlencode(query)}" if query else ""), body, self._token)
 
+    def trusted_roles(self) -> tuple[str, ...]:
+        """Return none: who is trusted is the service's to know, and to heed."""
+        return ()
+
     def close(self) -> None:
         """End the session of this command; an API key has none."""
         if self._token and not self._where.key_file:
@@ -55,7 +60,7 @@ class Remote:
         password = self._secret("password")
         answer = self._call("POST", "/auth/password", {"identifier": name, "password": password}, "")
         if answer["type"] == "CHALLENGE":
-            answer = self._call("POST", "/auth/totp", {"token": self._secret("code")}, answer["token"])
+            answer = self._call("POST", "/auth/totp", {"token": self._secret(_CODE)}, answer["token"])
         return str(answer["token"])
 
     def _secret(self, what: str) -> str:

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from sallyport.cli.accounts.asked import After, Limit, User, Yes, command
+from sallyport.cli.accounts.asked import After, All, Limit, User, Yes, command
+from sallyport.cli.accounts.listing import Part
 from sallyport.cli.accounts.users import found
 
 if TYPE_CHECKING:
@@ -19,28 +20,36 @@ roles = typer.Typer(
     no_args_is_help=True,
 )
 
-_COLUMNS: Final = (("UID", "uid"), ("NAME", "name"), ("DESCRIPTION", "description"), ("MEMBERS", "members"))
+_COLUMNS: Final = (
+    ("UID", "uid"),
+    ("NAME", "name"),
+    ("DESCRIPTION", "description"),
+    ("MEMBERS", "members"),
+    ("OWNERS", "owners"),
+)
+_PEOPLE: Final = ("members", "owners")
 _Role = Annotated[str, typer.Argument(metavar="ROLE", help="Name or uid.", show_default=False)]
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="What tokens call it.", show_default=False)]
 _Description = Annotated[str, typer.Option(help="What it is for.", show_default=False)]
 
 
 @command(roles, "list")
-def list_roles(desk: "Desk", *, limit: Limit = 100, after: After = "") -> None:
-    """List roles, oldest first.
+def list_roles(desk: "Desk", *, limit: Limit = None, after: After = "", whole: All = False) -> None:
+    """List roles, oldest first, and who is in them: by name in the table, by uid in `json`.
 
     Example: sallyport roles list
     """
-    desk.table(desk.listed("/roles", limit, after), *_COLUMNS)
+    part = Part(limit=limit, after=after, whole=whole)
+    desk.table(desk.pages("/roles", part), *_COLUMNS, users=_PEOPLE)
 
 
 @command(roles, "show")
 def show(desk: "Desk", role: _Role) -> None:
-    """Show one role, with the uids of its members and owners.
+    """Show one role, with its members and owners: by name for people, by uid in `json`.
 
     Example: sallyport roles show staff
     """
-    desk.record(_found(desk, role))
+    desk.record(_found(desk, role), users=_PEOPLE)
 
 
 @command(roles, "create")
@@ -100,13 +109,17 @@ def add_member(
 
 
 @command(roles, "remove-member")
-def remove_member(desk: "Desk", role: _Role, user: User) -> None:
+def remove_member(desk: "Desk", role: _Role, user: User, *, yes: Yes = False) -> None:
     """Take a user out of a role, as a member and as an owner.
+
+    --yes is for the host, which is asked before the last one with a trusted role goes.
 
     Example: sallyport roles remove-member staff alice
     """
     told, uid = _found(desk, role), found(desk, user)["uid"]
-    people = {field: [one for one in told[field] if one != uid] for field in ("members", "owners")}
+    if told["name"].casefold() in map(str.casefold, desk.backend.trusted_roles()):
+        desk.heed_last_trusted(uid, yes=yes)
+    people = {field: [one for one in told[field] if one != uid] for field in _PEOPLE}
     changed = _changed(desk, told, people)
     desk.done(f"{user} is not in {told['name']}", changed)
 

@@ -9,19 +9,31 @@ Column = tuple[str, str]
 _NONE: Final = "-"
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:
-    """Return aligned columns under their heads."""
-    lines = [[head for head, _ in columns]] + [[_cell(row.get(name)) for _, name in columns] for row in rows]
-    return _aligned(lines)
+class Table:
+    """Aligned columns under their heads, written a page at a time: a later page may widen a column."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._fields = [name for _, name in columns]
+        self._head = [[head for head, _ in columns]]
+        self._widths = [0] * len(columns)
+
+    def lines(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        """Return the lines of a page, the first one with the heads above it."""
+        lines = self._head + [[_cell(row.get(name)) for name in self._fields] for row in rows]
+        self._head = []
+        self._widths = [
+            max(width, *map(len, column)) for width, column in zip(self._widths, zip(*lines, strict=True), strict=True)
+        ]
+        return _aligned(lines, self._widths)
 
 
 def record(one: Mapping[str, Any]) -> str:
     """Return a field a line."""
-    return _aligned([[name, _cell(value)] for name, value in one.items()])
+    lines = [[name, _cell(value)] for name, value in one.items()]
+    return _aligned(lines, [max(map(len, column)) for column in zip(*lines, strict=True)])
 
 
-def _aligned(lines: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+def _aligned(lines: list[list[str]], widths: list[int]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )

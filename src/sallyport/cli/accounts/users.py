@@ -1,11 +1,11 @@
 """`sallyport users`: the accounts."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from sallyport.cli.accounts.asked import After, Limit, PasswordFile, PasswordStdin, User, Yes, command
-from sallyport.cli.accounts.person import WrongUseError
+from sallyport.cli.accounts.asked import After, All, Limit, PasswordFile, PasswordStdin, Reason, User, Yes, command
+from sallyport.cli.accounts.listing import Part
 
 if TYPE_CHECKING:
     from sallyport.cli.accounts.desk import Desk
@@ -21,7 +21,6 @@ users = typer.Typer(
     no_args_is_help=True,
 )
 
-_ALL: Final = 1_000
 _COLUMNS: Final = (
     ("UID", "uid"),
     ("NAME", "name"),
@@ -32,16 +31,30 @@ _COLUMNS: Final = (
     ("CREATED", "dateCreated"),
 )
 _Email = Annotated[str, typer.Option(help="Address; not verified by this.", show_default=False)]
-_Text = Annotated[str, typer.Option(show_default=False)]
+_Switch = Literal["yes", "no"] | None
+_SWITCHES: Final = {None: "", "yes": "true", "no": "false"}
 
 
 @command(users, "list")
-def list_users(desk: "Desk", *, limit: Limit = 100, after: After = "") -> None:
+def list_users(
+    desk: "Desk",
+    *,
+    role: Annotated[str, typer.Option(help="Only who is in this role.", show_default=False)] = "",
+    email: Annotated[str, typer.Option(help="Only who claims this address.", show_default=False)] = "",
+    mfa: Annotated[_Switch, typer.Option(help="Only who has a second factor, or has none.")] = None,
+    disabled: Annotated[_Switch, typer.Option(help="Only who is disabled, or is not.")] = None,
+    sort: Annotated[Literal["name", "-dateCreated"] | None, typer.Option(help="Oldest first without it.")] = None,
+    limit: Limit = None,
+    after: After = "",
+    whole: All = False,
+) -> None:
     """List users, oldest first.
 
-    Example: sallyport users list --limit 1000 --output json
+    Example: sallyport users list --disabled no --all --output json
     """
-    desk.table(desk.listed("/users", limit, after), *_COLUMNS)
+    only = {"role": role, "email": email, "mfaEnabled": _SWITCHES[mfa], "disabled": _SWITCHES[disabled]}
+    part = Part(limit=limit, after=after, whole=whole)
+    desk.table(desk.pages("/users", part, sort=sort or "", **only), *_COLUMNS)
 
 
 @command(users, "show")
@@ -59,9 +72,9 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What they log in with.", show_default=False)],
     *,
     email: _Email = "",
-    first_name: _Text = "",
-    last_name: _Text = "",
-    phone: _Text = "",
+    first_name: Annotated[str, typer.Option(help="Given name.", show_default=False)] = "",
+    last_name: Annotated[str, typer.Option(help="Family name.", show_default=False)] = "",
+    phone: Annotated[str, typer.Option(help="Phone number; nothing is sent to it.", show_default=False)] = "",
     no_password: Annotated[bool, typer.Option("--no-password", help="None yet: they can't log in with one.")] = False,
     password_stdin: PasswordStdin = False,
     password_file: PasswordFile = "",
@@ -78,22 +91,26 @@ def create(
 
 
 @command(users, "disable")
-def disable(desk: "Desk", user: User) -> None:
+def disable(desk: "Desk", user: User, *, reason: Reason = "", yes: Yes = False) -> None:
     """Stop a user: sessions end at once, and no login succeeds until `enable`.
 
-    Example: sallyport users disable alice
+    --yes is for the host, which is asked before the last one with a trusted role goes.
+
+    Example: sallyport users disable alice --reason "left the company"
     """
-    changed = _switched(desk, user, disabled=True)
+    seen = found(desk, user)
+    desk.heed_last_trusted(seen["uid"], yes=yes)
+    changed = _switched(desk, seen, reason, disabled=True)
     desk.done(f"{changed['name']} is disabled", changed)
 
 
 @command(users, "enable")
-def enable(desk: "Desk", user: User) -> None:
+def enable(desk: "Desk", user: User, *, reason: Reason = "") -> None:
     """Let a disabled user log in again.
 
     Example: sallyport users enable alice
     """
-    changed = _switched(desk, user, disabled=False)
+    changed = _switched(desk, found(desk, user), reason, disabled=False)
     desk.done(f"{changed['name']} is enabled", changed)
 
 
@@ -102,28 +119,35 @@ def reset_mfa(
     desk: "Desk",
     user: User,
     *,
-    reason: Annotated[str, typer.Option(help="For the audit log.", show_default=False)] = "",
+    reason: Reason = "",
+    caller_code: Annotated[
+        bool,
+        typer.Option(
+            "--caller-code", help="Ask for the six digits that the user reads out to you; a line of --login-stdin."
+        ),
+    ] = False,
     yes: Yes = False,
 ) -> None:
     """Take a user's authenticator apps and backup codes away: for one who has lost the phone.
 
     Make sure first that it is them who asks. Their password stays, and from then on opens the account alone: they
-    enroll anew at the next login. All their sessions end. On the host this works on admins, too.
+    enroll anew at the next login. All their sessions end. On the host this works on admins, too. Where a second person
+    has to confirm, that one says `sallyport approvals confirm`.
 
     Example: sallyport users reset-mfa alice --reason "lost phone, seen in person" --yes
     """
     desk.person.confirm(f"Take the second factor of {user} away?", yes=yes)
     uid = found(desk, user)["uid"]
-    apps = [one["uid"] for one in desk.get(f"/users/{uid}/secrets", limit=_ALL) if one["type"] == "mfa"]
-    said = [desk.delete(f"/users/{uid}/secrets/{app}", {"reason": reason} if reason else None) for app in apps]
-    if waiting := [one for one in said if one]:
-        until = ", ".join(f"POST /approvals/{one['uid']} until {one['expires']}" for one in waiting)
-        desk.done(f"waits for a second person: {until}", {"uid": uid, "waiting": waiting})
+    code = desk.person.heard("caller code", "say --login-stdin, with the code behind the login") if caller_code else ""
+    waiting = desk.delete(f"/users/{uid}/mfa", given(reason=reason, callerCode=code))
+    if waiting:
+        until = f"until {waiting['expires']}: sallyport approvals confirm {waiting['uid']}"
+        desk.done(f"waits for a second person, {until}", waiting)
         return
-    desk.done(f"{user} has no second factor any more ({len(apps)} taken away)", {"uid": uid, "removed": apps})
+    desk.done(f"{user} has no second factor any more", {"uid": uid})
 
 
-@command(users, "reset-password")
+@command(users, "reset-password", ways="host")
 def reset_password(desk: "Desk", user: User, *, yes: Yes = False) -> None:
     """Make a token with which a user sets a new password: for one whom no mail reaches. On the host alone.
 
@@ -131,10 +155,10 @@ def reset_password(desk: "Desk", user: User, *, yes: Yes = False) -> None:
     once, for half an hour, and voids those before it. It opens no session, and a second factor stays as it is. When the
     new password is set all sessions end, and API keys are suspended.
 
+    From elsewhere let the user ask for a mail: "Forgot your password?" on the pages, or POST /users/recover.
+
     Example: sallyport users reset-password admin --yes
     """
-    if not desk.on_host:
-        raise WrongUseError("this is for the host alone: with --url let the user ask for a mail (POST /users/recover)")
     desk.person.confirm(f"Make a token that sets the password of {user}?", yes=yes)
     made = desk.post(f"/users/{found(desk, user)['uid']}/recovery-token", {})
     sentence = f"""For {user}, once, within {made["expiresIn"] // 60} minutes:
@@ -146,14 +170,15 @@ or POST /users/{made["uid"]}/recover with {{"token": "{made["token"]}", "passwor
 
 
 @command(users, "delete")
-def delete(desk: "Desk", user: User, *, yes: Yes = False) -> None:
+def delete(desk: "Desk", user: User, *, reason: Reason = "", yes: Yes = False) -> None:
     """Erase a user and all that is theirs. The audit log keeps the uid, and no address.
 
     Example: sallyport users delete alice --yes
     """
     desk.person.confirm(f"Erase {user} and all that is theirs, for good?", yes=yes)
     uid = found(desk, user)["uid"]
-    desk.delete(f"/users/{uid}")
+    desk.heed_last_trusted(uid, yes=yes)
+    desk.delete(f"/users/{uid}", given(reason=reason))
     desk.done(f"{user} is erased", {"uid": uid})
 
 
@@ -169,6 +194,11 @@ def found(desk: "Desk", user: str) -> Any:  # noqa: ANN401  # JSON of any shape
     return desk.get(f"/users/{named[0]['uid']}")
 
 
-def _switched(desk: "Desk", user: str, *, disabled: bool) -> Any:  # noqa: ANN401  # JSON of any shape
-    seen = found(desk, user)
-    return desk.put(f"/users/{seen['uid']}", {"version": seen["version"], "disabled": disabled})
+def given(**fields: str) -> dict[str, str]:
+    """Return the body that says what was given, and nothing else."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def _switched(desk: "Desk", seen: Any, reason: str, *, disabled: bool) -> Any:  # noqa: ANN401  # JSON of any shape
+    body = {"version": seen["version"], "disabled": disabled}
+    return desk.put(f"/users/{seen['uid']}", body | given(reason=reason))
