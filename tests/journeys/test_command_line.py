@@ -39,7 +39,7 @@ ACCOUNTS: dict[tuple[str, ...], Any] = {
 
 
 OVER_HTTP = {"--url", "--key-file", "--login", "--login-stdin"}
-ONE_WAY = {
+ONE_WAY: dict[tuple[str, ...], set[str]] = {
     ("users", "reset-password"): {"--database"},
     ("api-keys", "create"): OVER_HTTP,
     ("api-keys", "resume"): OVER_HTTP,
