@@ -40,7 +40,7 @@ async def mailed(person: Person) -> str:
     answer = await show(person)
     assert answer.status_code == 202, answer.text
     (mail,) = [mail for mail in await person.world.mails() if "are lost?" in mail.subject]
-    assert [link.page.rpartition("/")[2] for link in mail.links] == ["lost"]
+    assert [link.page.rpartition("/")[2] for link in mail.links] == ["lost", "not-me"]
     assert mail.token[:4] == "spm_"
     return mail.token
 

@@ -116,7 +116,7 @@ class LostDevice:
         wanted = Wanted(purpose=Purpose.LOST, subject=user, user=user, address=address, made_for=made_for)
         if token := self._tokens.make(rows, wanted):
             facts = {"waits": "yes" if self._policy.may_wait(users.roles_of(rows, user) or ()) else ""}
-            letter = Letter(template="lost", facts=facts, page=LOST_PAGE, token=token)
+            letter = Letter(template="lost", facts=facts, page=LOST_PAGE, token=token, disown=True)
             self._outbox.post(rows, user, letter, LIFETIME[Purpose.LOST])
 
 
