@@ -14,7 +14,7 @@ from tests.conftest import MakeWorld
 from tests.dump import dump
 from tests.guest import SAME_ORIGIN, Guest, signed_in
 from tests.surgery import everything, fetch, give_roles
-from tests.world import Person, World
+from tests.world import Person, World, basic
 
 NOBODY = "01912345-0000-7000-8000-000000000000"
 LOST = "called back at the number on file"
@@ -351,6 +351,29 @@ async def test_what_others_have_typed_is_shown_and_never_run(world: World) -> No
         assert "alert(1)" in page or "mira&lt;b&gt;" in page
         assert bad not in page
         assert "<b>" not in page
+
+
+async def test_a_page_is_small_whatever_others_have_filled_in(world: World) -> None:
+    long = "\u00fc" * 2_000
+    mira = await world.register("mira", firstName=long, lastName=long, phone=long)
+    await mira.enroll()
+    for at in range(30):
+        key = {"type": "apikey", "scopes": ["self:read"], "description": f"{at:02d} {long}"}
+        assert (await mira.call("POST", "/users/me/secrets", key)).status_code == 200
+        await world.call("GET", "/auth/password", headers={"user-agent": "x" * 2_000} | basic("mira", mira.password))
+    await give_roles(mira, *(f"{at:02d}{'r' * 62}" for at in range(40)))
+    desk = await desk_of(world)
+    await desk.get(page_of(mira))
+    for at in range(12):
+        assert (await desk.post(f"{page_of(mira)}/end-sessions", reason=f"{at}{long}")).status_code == 303
+        await mira.login()
+    seen = []
+    for path in (page_of(mira), f"{page_of(mira)}?from=20", "/ui/admin/audit?event=sessions.ended", "/ui/admin/users"):
+        page = await desk.get(path)
+        assert len(page.content) < 60_000, path
+        seen += re.findall(r"<strong>(\d\d) \u00fc", page.text)
+    assert sorted(seen) == [f"{at:02d}" for at in range(30)]
+    assert "Authenticator app" in (await desk.get(f"{page_of(mira)}?from=1000000")).text
 
 
 async def test_the_desk_costs_no_hash(world: World) -> None:

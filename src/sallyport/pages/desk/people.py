@@ -23,13 +23,17 @@ from sallyport.users.flow import Found, ReadUsers
 from sallyport.users.rules import EVERYBODY, UserFilter, email_key, name_key
 
 _AT_ONCE: Final = 25
+_HELD_SHOWN: Final = 20
 _SESSIONS_SHOWN: Final = 20
+_ROLES_SHOWN: Final = 30
 _EVENTS_SHOWN: Final = 12
 _ONLY: Final = {
     "no-mfa": (UserFilter(mfa=False), N_("without a second factor")),
     "unverified": (UserFilter(verified=False), N_("whose address is not verified")),
     "disabled": (UserFilter(disabled=True), N_("who are disabled")),
 }
+_FIRST: Final = {"mfa": 0, "mfabackup": 1, "password": 2}
+"""What the desk is asked about comes first; there may be a hundred keys and devices."""
 DONE: Final = {
     "disabled": N_("The account is disabled, and all its sessions are over."),
     "enabled": N_("The account is enabled again."),
@@ -85,7 +89,7 @@ class People:
 
     async def shown(self, visit: Visit, refused: Refused | None) -> Answer | Refused:
         """Show one user, and beside that why something was not done."""
-        uid = visit.params["id"]
+        uid, skip = visit.params["id"], _number(visit.query.get("from", ""))
         user = await self._users.one(uid)
         if isinstance(user, Refused):
             return user
@@ -93,6 +97,7 @@ class People:
         held = await self._authenticators.all(uid) if may_act else []
         sessions = await self._sessions.all(uid) if may_act else []
         records = await self._audit.page(Wanted(user=uid, event=None, since=0, after=None, limit=_EVENTS_SHOWN, skip=0))
+        held.sort(key=lambda one: (_FIRST.get(one.type, len(_FIRST)), one.uid))
         sessions.sort(key=lambda session: -session.last_used_at)
         return self._view(
             visit,
@@ -101,7 +106,9 @@ class People:
             user=user,
             may_act=may_act,
             may_reset=may_reset and user.mfa,
-            held=held,
+            held=held[skip : skip + _HELD_SHOWN],
+            further=skip + _HELD_SHOWN if len(held) > skip + _HELD_SHOWN else 0,
+            most_roles=_ROLES_SHOWN,
             reset=await self._resets.of(uid),
             sessions=sessions[:_SESSIONS_SHOWN],
             more=len(sessions) - _SESSIONS_SHOWN,
@@ -122,6 +129,11 @@ class People:
             # Fresh, because the route that lists authenticators of others is.
             Page(path=ONE_USER, who=Who.OWNER_OR_TRUSTED, get=self.one, fresh=True, while_unenrolled=False),
         ]
+
+
+def _number(text: str) -> int:
+    """Return how many to pass over; 0 for what no link of ours says."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0  # noqa: PLR2004  # of a few hundred
 
 
 def _wanted(typed: str, only: str) -> tuple[str, UserFilter] | None:
