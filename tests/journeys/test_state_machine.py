@@ -632,6 +632,9 @@ class Gatehouse(RuleBasedStateMachine):
         if known := self.roles.pop(role, None):
             admin = self.run(self.world.admin())
             assert self.call("DELETE", f"/roles/{known.uid}", token=admin.token).status_code == 204
+            for name in known.members | known.owners:
+                self.end(self.users[name])
+                self.end_challenges(self.users[name])
 
     @rule(name=WHO, right=RIGHT)
     def lose_everything_and_call_the_desk(self, name: str, right: bool) -> None:  # noqa: FBT001  # drawn by hypothesis
