@@ -106,7 +106,7 @@ TOKENS_GIVEN_BY = {
     "sallyport.authenticators.password.flow.ChangePassword._record": {"renew"},
     "sallyport.authenticators.totp.flow.Enroll._record": {"renew"},
     "sallyport.login.flow.answer.AnswerChallenge._record": {"open"},
-    "sallyport.login.flow.begin.BeginLogin._record": {"open"},
+    "sallyport.login.flow.begin.BeginLogin._opening": {"open"},
     "sallyport.login.flow.begin.BeginLogin._record_code": {"open"},
     "sallyport.login.flow.elevate.Elevate._record": {"renew"},
     "sallyport.login.flow.possession.Possession.record": {"open"},
