@@ -84,7 +84,6 @@ def environ_of(directory: Path) -> dict[str, str]:
     return {
         "SALLYPORT_DATABASE_URL": f"sqlite:///{directory}/sallyport.db",
         "SALLYPORT_KEYS_DIR": f"{directory}/keys",
-        "SALLYPORT_PUBLIC_URL": "http://127.0.0.1:8080",
         "SALLYPORT_ADMIN_PASSWORD": PASSWORD,
     }
 

@@ -128,6 +128,12 @@ def test_a_throttle_that_is_off_is_warned_of(used: Path) -> None:
     assert any("SALLYPORT_THROTTLE is off" in warning for warning in warnings)
 
 
+def test_links_that_name_another_port_than_the_one_served_are_warned_of(used: Path) -> None:
+    with serving(used, environ={"SALLYPORT_PUBLIC_URL": "http://127.0.0.1:1"}) as server:
+        warnings = [line["event"] for line in server.log() if line["level"] == "warning"]
+    assert any("links and tokens name another port: set SALLYPORT_PUBLIC_URL" in warning for warning in warnings)
+
+
 def test_every_wrong_setting_is_named_in_one_message(tmp_path: Path) -> None:
     environ = {
         "SALLYPORT_REGISTRATION": "maybe",

@@ -216,23 +216,6 @@ def test_a_grace_that_is_no_duration_is_refused(tmp_path: Path, text: str) -> No
     assert fault.startswith("SALLYPORT_MFA_GRACE: ")
 
 
-@pytest.mark.parametrize(
-    ("said", "url"),
-    [
-        ({"PORT": "9000"}, "http://127.0.0.1:9000"),
-        ({"HOST": "::1", "PORT": "9000"}, "http://[::1]:9000"),
-        ({"HOST": "localhost"}, "http://localhost:8080"),
-        ({"PORT": "0"}, "http://127.0.0.1:8080"),
-        ({"HOST": "0.0.0.0", "PORT": "9000"}, "http://127.0.0.1:8080"),
-        ({"PORT": "9000", "PUBLIC_URL": "https://example.org"}, "https://example.org"),
-    ],
-)
-def test_the_public_url_follows_host_and_port_of_this_machine(tmp_path: Path, said: dict[str, str], url: str) -> None:
-    assert read(tmp_path, said).public_url == url
-    flags = {name.lower(): value for name, value in said.items()}
-    assert load(flags, {}, tmp_path).public_url == url
-
-
 def test_a_slash_at_the_end_of_the_public_url_is_dropped(tmp_path: Path) -> None:
     assert read(tmp_path, {"PUBLIC_URL": "https://example.org/"}).public_url == "https://example.org"
 

@@ -12,6 +12,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -165,6 +166,9 @@ def _tell_password(name: str, password: Hidden[str]) -> None:
 def _tell_state(service: Service) -> None:
     if not service.settings.throttle:
         log.warning("SALLYPORT_THROTTLE is off: nobody slows down a guesser; never run like this in production")
+    url = urlsplit(service.settings.public_url)
+    if url.hostname == service.settings.host and url.port not in {None, service.settings.port}:
+        log.warning("links and tokens name another port: set SALLYPORT_PUBLIC_URL", url=service.settings.public_url)
     build_name = "native" if distribution("argon2-cffi-bindings").read_text("direct_url.json") else "wheel"
     log.info("argon2", build=build_name, ms_per_hash=service.hashing.milliseconds(), threads=service.pool.threads)
     log.info("serving", host=service.settings.host, port=service.settings.port, url=service.settings.public_url)

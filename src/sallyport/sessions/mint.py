@@ -2,7 +2,6 @@
 
 from base64 import urlsafe_b64decode
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -11,7 +10,6 @@ from sallyport.edge.gate import Claims
 from sallyport.kernel.clock import MINUTE, SECOND, Clock
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Ids
-from sallyport.kernel.loopback import is_loopback
 from sallyport.kernel.opaque import Digest, digest_of
 from sallyport.sessions.rules import Limits, Session, acr, amr, ends_at
 from sallyport.sessions.signing import SigningKey, SigningKeys, encoded
@@ -107,19 +105,9 @@ class Mint:
     def claims(self, token: str) -> AccessClaims | None:
         """Return everything that such a token says. See `read`."""
         said, now = self._signed(token), self._clock.now()
-        if said is None or not self._is_ours(said) or said.exp <= now // SECOND:
+        if said is None or said.iss != self._issuer or said.aud != self._audience or said.exp <= now // SECOND:
             return None
         return None if said.iat > (now + LEEWAY) // SECOND else said
-
-    def _is_ours(self, said: AccessClaims) -> bool:
-        """Tell whether a token, which a key of ours has signed, is of this service and for it.
-
-        On a developer's machine nodes, and one before and after a restart, differ in their ports, and are one service.
-        """
-        if said.iss == self._issuer and said.aud == self._audience:
-            return True
-        aud = said.iss if self._audience == self._issuer else self._audience
-        return said.aud == aud and _is_of_this_machine(self._issuer) and _is_of_this_machine(said.iss)
 
     def _signed(self, token: str) -> AccessClaims | None:
         """Return what a token says that a key of the ring as it is now has signed, whenever that was.
@@ -154,11 +142,6 @@ class Mint:
             return self._decode(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         except ValueError:
             return None
-
-
-def _is_of_this_machine(issuer: str) -> bool:
-    url = urlsplit(issuer)
-    return url.scheme == "http" and not url.path and is_loopback(url.hostname or "")
 
 
 def _decoded(text: str) -> bytes | None:

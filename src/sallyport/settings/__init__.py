@@ -5,7 +5,7 @@ can stand in a file of its own, named by the variable with ``_FILE`` behind it.
 """
 
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from sallyport.kernel.clock import DAY, HOUR
 from sallyport.kernel.hidden import Hidden
-from sallyport.kernel.loopback import is_loopback
 from sallyport.kernel.mailroute import MailRoute, MailServer
 from sallyport.kernel.policy import DeskRules, Policy
 from sallyport.pages.brand import Brand, read_brand
@@ -60,11 +59,7 @@ class Settings:
         secret=True,
     )
     keys_dir: Path = _setting("./data/keys", Path, "key ring; made at first start, readable by its owner alone")
-    public_url: str = _setting(
-        "http://127.0.0.1:8080",
-        parsers.url,
-        "issuer of tokens, base of links; without it follows host and port, where they are of this machine alone",
-    )
+    public_url: str = _setting("http://127.0.0.1:8080", parsers.url, "issuer of tokens, base of links")
     audience: str = _setting("", str, "`aud` of tokens; the public URL where it is empty")
     issuer_name: str = _setting("Sallyport", parsers.text, "name shown in authenticator apps")
     brand_dir: Brand = _setting("", read_brand, "folder with `brand.toml` and a logo: how the pages look")
@@ -207,9 +202,8 @@ def load(flags: Mapping[str, str], environ: Mapping[str, str], directory: Path) 
             values[name] = setting.metadata["parse"](setting.metadata["default"] if given is None else given)
         except (ValueError, OSError) as fault:
             faults.append(f"{variable}: {fault}")
-    said = {*flags, *written, *(name.removeprefix(PREFIX).lower() for name in environ)}
     if not faults:
-        values |= _profile(values, said) | _own_address(values, said)
+        values |= _profile(values, flags, environ, written)
     faults += _together(values)
     if faults:
         raise SettingsRefusedError("\n".join(faults), values)
@@ -268,20 +262,18 @@ def _unknown(environ: Mapping[str, str], written: Mapping[str, str]) -> list[str
     return [f"{PREFIX}{name.upper()}: there is no such setting" for name in sorted(wrong)]
 
 
-def _profile(values: Mapping[str, Any], said: Collection[str]) -> dict[str, int]:
+def _profile(
+    values: Mapping[str, Any],
+    flags: Mapping[str, str],
+    environ: Mapping[str, str],
+    written: Mapping[str, str],
+) -> dict[str, int]:
     """Return what the profile decides where nothing more exact is said. NIST SP 800-63B-4 2.2.3."""
     if values["profile"] != "nist":
         return {}
     nist = {"session_idle": HOUR, "session_absolute": DAY}
+    said = {*flags, *written, *(name.removeprefix(PREFIX).lower() for name in environ)}
     return {name: value for name, value in nist.items() if name not in said}
-
-
-def _own_address(values: Mapping[str, Any], said: Collection[str]) -> dict[str, str]:
-    """Return the public URL of a service that only this machine reaches, where none is said: on whatever port it is."""
-    host, port = values["host"], values["port"]
-    if "public_url" in said or not port or not is_loopback(host):
-        return {}
-    return {"public_url": f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"}
 
 
 def _together(values: Mapping[str, Any]) -> list[str]:
