@@ -17,7 +17,7 @@ from joserfc.jwk import KeySet
 
 from sallyport.store.work import Row, Sql
 from tests.engines import Sqlite
-from tests.surgery import give_roles
+from tests.surgery import give_roles, operate
 from tests.world import UNTHROTTLED, Phone, TurnedClock, World, bearer, client_of, service_in
 
 T = TypeVar("T")
@@ -31,6 +31,13 @@ PLACE = st.sampled_from([0, 0, 0, 1, 2, 4, 5])
 STEPS = st.sampled_from([0, 0, 1, 1, -1, 2, -2])
 RIGHT = st.sampled_from([True, True, True, True, False])
 SELDOM = RIGHT.map(lambda right: not right)
+
+# A day and more: no session but those after a recovery ends by itself within what is drawn.
+ENVIRON = UNTHROTTLED | {"SALLYPORT_SESSION_IDLE": "9999d", "SALLYPORT_SESSION_ABSOLUTE": "9999d"}
+HOUR = 3_600_000_000
+DELAY = 72 * HOUR
+OWN_ADDRESS = """UPDATE users SET verified_at = created_at, verified_email_key = email_key, verified_email = email
+                 WHERE id = :uid"""
 
 ROLE = st.sampled_from(["crew", "staff"])
 
@@ -55,6 +62,7 @@ class Session:
     over: bool = False
     device: str = ""
     """The device that opened it."""
+    opened_at: int = 0
 
 
 @dataclass
@@ -100,6 +108,18 @@ class User:
     forgotten: list[str] = field(default_factory=list)
     """Values of devices that are none any more."""
     caller_code: str | None = None
+    lost: tuple[str, int] | None = None
+    """The mailed token that stands beside the password, and when it was given."""
+    spent_tokens: list[str] = field(default_factory=list)
+    waits: tuple[str, int] | None = None
+    """The reset that waits: its uid, and when it began."""
+    cancels: list[tuple[str, str]] = field(default_factory=list)
+    """Tokens that cancel, and the resets that they were mailed for."""
+    removed: list[tuple[str, Authenticator, int]] = field(default_factory=list)
+    """Apps that their owner has removed, when, and the tokens that bring them back."""
+    has_codes: bool = False
+    is_reset: bool = False
+    """Recovery took the second factors away, and none was enrolled since."""
 
     @property
     def enrolled(self) -> list[Authenticator]:
@@ -127,7 +147,7 @@ class Role:
 class Gatehouse(RuleBasedStateMachine):
     """The service, and a model of what was proven to it."""
 
-    environ: Mapping[str, str] = UNTHROTTLED
+    environ: Mapping[str, str] = ENVIRON
 
     def __init__(self) -> None:
         super().__init__()
@@ -160,6 +180,7 @@ class Gatehouse(RuleBasedStateMachine):
 
     def opened(self, session: Session, auth_token: dict[str, Any]) -> None:
         """Note new tokens of a session, and hold their claims against what was proven."""
+        session.opened_at = session.opened_at or self.clock.now()
         session.refresh = auth_token["refresh"]
         session.tokens.append(auth_token["token"])
         claims = joserfc.jwt.decode(auth_token["token"], self.keys, algorithms=["ES256"]).claims
@@ -176,8 +197,24 @@ class Gatehouse(RuleBasedStateMachine):
                 user.dead_refresh.append(session.refresh)
 
     def end_challenges(self, user: User) -> None:
+        """Note that what waits for a user is over: challenges, and a reset of second factors."""
         user.dead_challenges += user.challenges
         user.challenges = []
+        user.waits = None
+
+    def links(self, user: User, page: str) -> list[str]:
+        """Return the tokens of a page's links in a user's new mails."""
+        found = [link for mail in self.run(self.world.mails()) for link in mail.links]
+        return [link.token for link in found if link.id == user.uid and link.page.endswith(page)]
+
+    def forget_lost(self, user: User) -> None:
+        """Note that the mailed token for one who lost everything is no good any more."""
+        user.spent_tokens += [user.lost[0]] if user.lost else []
+        user.lost = None
+
+    def forget_devices(self, user: User) -> None:
+        user.forgotten += user.devices
+        user.devices = {}
 
     def steps(self) -> int:
         return self.clock.now() // 30_000_000
@@ -210,8 +247,9 @@ class Gatehouse(RuleBasedStateMachine):
     @initialize(first=st.sampled_from([WORDS[0], None]), second=st.sampled_from([None, WORDS[0]]), mfa=RIGHT)
     def register(self, first: str | None, second: str | None, mfa: bool) -> None:  # noqa: FBT001
         for name, password in zip(NAMES, (first, second), strict=True):
-            body = {"name": name} | ({"password": password} if password else {})
+            body = {"name": name, "email": f"{name}@example.org"} | ({"password": password} if password else {})
             made = self.call("POST", "/users", body).json()
+            self.run(operate(self.world, OWN_ADDRESS, uid=made["userUid"]))
             user = User(made["userUid"], name, password)
             session = Session(user, {"pwd"} if password else set(), made["refresh"])
             user.sessions.append(session)
@@ -223,6 +261,18 @@ class Gatehouse(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 30, 30, 31, 60, 299, 601]))
     def time_passes(self, seconds: int) -> None:
         self.clock.advance(seconds)
+        for user in self.users.values():
+            for session in user.live if user.is_reset else []:
+                session.over = self.clock.now() >= session.opened_at + HOUR
+                user.dead_refresh += [session.refresh] * session.over
+
+    @rule(hours=st.sampled_from([1, 23, 24, 47, 70, 72]), told=RIGHT)
+    def days_pass(self, hours: int, told: bool) -> None:  # noqa: FBT001  # drawn by hypothesis
+        self.time_passes(hours * 3_600)
+        if told:
+            self.run(self.world.service.desk.tell_of_resets())
+            for user in self.users.values():
+                user.cancels += [(token, user.waits[0]) for token in self.links(user, "cancel") if user.waits]
 
     def word(self, user: User, right: bool) -> str:  # noqa: FBT001  # drawn by hypothesis
         """Return the password, or another."""
@@ -269,6 +319,7 @@ class Gatehouse(RuleBasedStateMachine):
             return
         assert answer.status_code == 200
         self.end_challenge(user, challenge)
+        user.waits = None
         session = Session(user, {"pwd", "otp"}, "")
         user.sessions.append(session)
         self.opened(session, answer.json())
@@ -327,6 +378,7 @@ class Gatehouse(RuleBasedStateMachine):
         if answer.status_code == 200:
             assert old == user.password
             user.password, user.version = new, user.version + 1
+            self.forget_lost(user)
             self.end(user, but=found[0])
             self.end_challenges(user)
             user.dead_refresh.append(found[0].refresh)
@@ -364,11 +416,11 @@ class Gatehouse(RuleBasedStateMachine):
         assert abs(steps) <= 1
         assert "pwd" in found[0].proven
         pending[0].enrolled, pending[0].last_step = True, self.steps() + steps
+        user.has_codes, user.is_reset = True, False
         user.spent_codes += user.codes
         user.codes = answer.json()["codes"]
         if not was_on and not keep:
-            user.forgotten += user.devices
-            user.devices = {}
+            self.forget_devices(user)
         self.end(user, but=found[0])
         self.end_challenges(user)
         user.dead_refresh.append(found[0].refresh)
@@ -402,6 +454,7 @@ class Gatehouse(RuleBasedStateMachine):
             assert not bare
             assert self.judged(user, typed)
             proven = {"pwd", "otp"}
+            user.waits = None
         user.dead_refresh.append(found[0].refresh)
         found[0].proven = proven
         self.opened(found[0], answer.json())
@@ -442,11 +495,15 @@ class Gatehouse(RuleBasedStateMachine):
         if not (found := self.pick(user, which)) or place >= len(user.phones):
             return
         phone, was_on = user.phones[place], self.is_mfa(user)
+        self.links(user, "undo")
         answer = self.call("DELETE", f"/users/me/secrets/{phone.uid}", token=found[1])
         if answer.status_code != 204:
             assert answer.status_code in {401, 404}
             return
         user.phones.remove(phone)
+        ways_back = self.links(user, "undo")
+        assert len(ways_back) == phone.enrolled
+        user.removed += [(token, phone, self.clock.now()) for token in ways_back]
         if phone.enrolled:
             self.end_challenges(user)
         if was_on and not user.enrolled:
@@ -454,7 +511,8 @@ class Gatehouse(RuleBasedStateMachine):
 
     def mfa_ended(self, user: User, caller: Session | None) -> None:
         user.spent_codes += user.codes
-        user.codes = []
+        user.codes, user.has_codes = [], False
+        self.forget_lost(user)
         self.end(user, but=caller)
         if caller:
             caller.proven = {"pwd"}
@@ -502,6 +560,7 @@ class Gatehouse(RuleBasedStateMachine):
             assert answer.status_code in {401, 409}
             return
         assert self.is_mfa(user)
+        user.has_codes = True
         user.spent_codes += user.codes
         user.codes = answer.json()["codes"]
 
@@ -517,6 +576,7 @@ class Gatehouse(RuleBasedStateMachine):
         answer = self.call("DELETE", f"/users/me/secrets/{uids[0]}", token=found[1])
         if answer.status_code == 204:
             assert not self.is_mfa(user)
+            assert not user.is_reset
             user.password = None
             self.end(user, but=found[0])
         else:
@@ -555,9 +615,10 @@ class Gatehouse(RuleBasedStateMachine):
         answer = self.call("POST", "/users/me/secrets", {"type": "device", "secret": value}, found[1])
         if answer.status_code == 200:
             assert is_first or "pwd" in found[0].proven
+            assert not user.is_reset
             user.devices[value] = answer.json()["uid"]
         else:
-            assert answer.status_code == 401
+            assert answer.status_code == (403 if user.is_reset and "pwd" in found[0].proven else 401) or user.is_reset
 
     @rule(name=WHO, right=RIGHT, other=SELDOM)
     def log_in_by_device(self, name: str, right: bool, other: bool) -> None:  # noqa: FBT001
@@ -622,10 +683,11 @@ class Gatehouse(RuleBasedStateMachine):
         answer = self.call("PUT", f"/roles/{known.uid}", body, found[1])
         if answer.status_code == 200:
             assert name in known.owners
+            assert not user.is_reset
             known.members -= {other}
             known.version += 1
         else:
-            assert answer.status_code == 403 if name not in known.owners else answer.status_code == 401
+            assert answer.status_code == (403 if user.is_reset or name not in known.owners else 401)
 
     @rule(role=ROLE)
     def desk_deletes_a_role(self, role: str) -> None:
@@ -644,6 +706,11 @@ class Gatehouse(RuleBasedStateMachine):
         answer = self.call("POST", f"/users/{user.uid}/recover/mfa", {"password": word})
         is_good = word == user.password and not user.disabled
         assert answer.status_code == (202 if is_good else 401)
+        for token in self.links(user, "lost"):  # five an hour, and none voids another that does not come
+            assert is_good
+            assert self.is_mfa(user)
+            self.forget_lost(user)
+            user.lost = token, self.clock.now()
         if is_good:
             code = answer.json()["callerCode"]
             assert self.call("GET", "/users/me", token=code).status_code == 401
@@ -666,6 +733,139 @@ class Gatehouse(RuleBasedStateMachine):
             self.end_challenges(user)
             self.mfa_ended(user, None)
 
+    @rule(name=WHO, right=RIGHT, code=st.sampled_from(["good", "spent", "none", "none"]), old=SELDOM)
+    def come_back(self, name: str, right: bool, code: str, old: bool) -> None:  # noqa: FBT001  # drawn by hypothesis
+        """Show password and mailed token, with a backup code or without."""
+        user = self.users[name]
+        now, word, token = self.clock.now(), self.word(user, right), user.lost[0] if user.lost else ""
+        token = user.spent_tokens[-1] if old and user.spent_tokens else token
+        typed = {"good": user.codes[:1], "spent": user.spent_codes[-1:], "none": []}[code]
+        body = {"password": word, "token": token} | ({"code": typed[0]} if typed else {})
+        answer = self.call("POST", f"/users/{user.uid}/recover/mfa", body)
+        said = (answer.status_code, answer.json().get("code"))
+        lost = user.lost
+        if lost is None or token != lost[0] or now >= lost[1] + HOUR // 2 or user.disabled or not self.is_mfa(user):
+            assert said == (400, "token_invalid")
+        elif word != user.password:
+            assert said == (401, "invalid_credentials")
+        elif typed and typed[0] not in user.codes:
+            assert said == (400, "code_invalid")
+        elif answer.status_code == 202:
+            assert not typed
+            self.forget_lost(user)
+            self.waits_now(user, answer.json()["uid"])
+        else:
+            assert answer.status_code == 200, answer.text
+            assert typed or (user.waits and now - user.waits[1] >= DELAY)
+            self.reset_by_recovery(user, answer.json())
+
+    def waits_now(self, user: User, uid: str) -> None:
+        """Note a reset that waits: the one that did, or a new one where nobody took that in time."""
+        now = self.clock.now()
+        if user.waits is None or user.waits[0] != uid:
+            assert user.waits is None or now >= user.waits[1] + 2 * DELAY
+            user.waits = uid, now
+        user.cancels += [(token, uid) for token in self.links(user, "cancel")]
+
+    def reset_by_recovery(self, user: User, auth_token: dict[str, Any]) -> None:
+        user.phones, user.removed, user.is_reset = [], [], True
+        self.end_challenges(user)
+        self.mfa_ended(user, None)
+        self.forget_devices(user)
+        session = Session(user, {"pwd"}, "")
+        user.sessions.append(session)
+        self.opened(session, auth_token)
+        assert self.call("GET", "/users", token=auth_token["token"]).status_code == 403
+
+    @rule(name=WHO, told=RIGHT)
+    def wait_until_the_end(self, name: str, told: bool) -> None:  # noqa: FBT001  # drawn by hypothesis
+        """Lose everything, wait as one has to, and come back; who is not told before does not come in."""
+        self.switch_mfa_on(name)
+        self.lose_everything_and_call_the_desk(name, right=True)
+        self.come_back(name, right=True, code="none", old=False)
+        for hours in (24, 47, 1):
+            self.days_pass(hours, told)
+        self.lose_everything_and_call_the_desk(name, right=True)
+        user, waits = self.users[name], self.users[name].waits
+        self.come_back(name, right=True, code="none", old=False)
+        assert told or not waits or user.waits
+
+    @rule(name=WHO, code=st.sampled_from(["good", "none"]))
+    def lose_everything_and_come_back(self, name: str, code: str) -> None:
+        self.switch_mfa_on(name)
+        self.lose_everything_and_call_the_desk(name, right=True)
+        self.come_back(name, right=True, code=code, old=False)
+
+    @rule(name=WHO, which=WHICH, other=SELDOM)
+    def cancel_by_link(self, name: str, which: int, other: bool) -> None:  # noqa: FBT001  # drawn by hypothesis
+        user = self.users[name]
+        links = self.users[NAMES[0] if other else name].cancels
+        if not links:
+            return
+        token, uid = links[-1 - which % len(links)]
+        answer = self.call("POST", f"/users/{user.uid}/recover/mfa/cancel", {"token": token})
+        if answer.status_code == 204:
+            assert user.waits
+            assert user.waits[0] == uid
+            user.waits = None
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (400, "token_invalid")
+            assert not user.waits or user.waits[0] != uid or self.clock.now() >= user.waits[1] + 2 * DELAY
+
+    @rule(name=WHO, which=WHICH)
+    def cancel_by_hand(self, name: str, which: int) -> None:
+        user = self.users[name]
+        if not (found := self.pick(user, which)):
+            return
+        answer = self.call("DELETE", "/users/me/recover/mfa", token=found[1])
+        if answer.status_code == 204:
+            assert user.waits
+            assert "otp" in found[0].proven
+            user.waits = None
+        else:
+            assert answer.status_code in {401, 403, 404}
+
+    @rule(name=WHO, new=st.sampled_from(WORDS))
+    def forget_the_password(self, name: str, new: str) -> None:
+        """Set a new password by mail: no session comes of it, and no second factor goes."""
+        user = self.users[name]
+        assert self.call("POST", "/users/recover", {"identifier": name}).status_code == 202
+        tokens, path = self.links(user, "recover"), f"/users/{user.uid}/recover"
+        assert not (tokens and user.disabled)
+        for token in tokens:
+            assert self.call("POST", path, {"token": token, "password": new}).status_code == 204
+            assert self.call("POST", path, {"token": token, "password": new}).status_code == 400
+            user.version = 0 if user.password is None else user.version + 1
+            user.password = new
+            self.end(user)
+            self.end_challenges(user)
+            self.forget_devices(user)
+            self.forget_lost(user)
+
+    @rule(name=WHO, right=RIGHT, which=WHICH)
+    def bring_an_app_back(self, name: str, right: bool, which: int) -> None:  # noqa: FBT001  # drawn by hypothesis
+        user = self.users[name]
+        if not user.removed:
+            return
+        place = -1 - which % len(user.removed)
+        token, app, removed_at = user.removed[place]
+        word, was_on = self.word(user, right), self.is_mfa(user)
+        body = {"token": token, "password": word}
+        answer = self.call("POST", f"/users/{user.uid}/undo", body)
+        if answer.status_code == 204:
+            assert (word, user.disabled) == (user.password, False)
+            assert self.clock.now() < removed_at + DELAY
+            user.removed.pop(place)
+            user.phones.append(app)
+            self.end(user)
+            self.end_challenges(user)
+            self.forget_lost(user)
+            if not was_on:
+                self.forget_devices(user)
+        else:
+            assert answer.status_code in {400, 401}
+            assert word != user.password or user.disabled or self.clock.now() >= removed_at + DELAY
+
     # What always holds.
 
     @invariant()
@@ -684,7 +884,8 @@ class Gatehouse(RuleBasedStateMachine):
             mfa, enrolled, sets, passwords = self.run(self._row(STATE, user))
             assert bool(mfa) == bool(enrolled) == self.is_mfa(user)
             assert enrolled == len(user.enrolled)
-            assert sets == bool(mfa)
+            assert sets == user.has_codes
+            assert bool(mfa) or not sets
             assert bool(passwords) == (user.password is not None)
             assert passwords or not mfa
 
@@ -706,7 +907,7 @@ class Gatehouse(RuleBasedStateMachine):
 class GatehouseOfTwo(Gatehouse):
     """The same, where a second person has to confirm what the desk takes away: one alone ends no MFA."""
 
-    environ = UNTHROTTLED | {"SALLYPORT_DESK_APPROVAL": "two"}
+    environ = ENVIRON | {"SALLYPORT_DESK_APPROVAL": "two"}
 
     def __init__(self) -> None:
         super().__init__()
@@ -750,6 +951,41 @@ class GatehouseOfTwo(Gatehouse):
         if not user.enrolled:
             self.mfa_ended(user, None)
         assert self.call("POST", f"/approvals/{uid}", token=self.second.token).status_code == 404
+
+
+def test_the_model_walks_every_way_back() -> None:
+    """What is drawn seldom comes so far: here is a journey that does."""
+    model = Gatehouse()
+    model.register(WORDS[0], None, mfa=True)
+    alice = model.users["alice"]
+
+    def waits() -> bool:
+        return alice.waits is not None
+
+    model.wait_until_the_end("alice", told=False)
+    assert waits()
+    model.cancel_by_link("alice", 0, other=False)
+    assert not waits()
+    model.time_passes(HOUR // 1_000_000)
+    model.wait_until_the_end("alice", told=True)
+    assert alice.is_reset
+    model.lose_everything_and_come_back("alice", "good")
+    assert alice.is_reset
+    model.time_passes(HOUR // 1_000_000)
+    assert not alice.live
+    model.lose_everything_and_come_back("alice", "none")
+    assert waits()
+    model.cancel_by_hand("alice", 0)
+    assert not waits()
+    model.switch_mfa_off("alice")
+    model.bring_an_app_back("alice", right=True, which=0)
+    assert model.is_mfa(alice)
+    model.forget_the_password("alice", WORDS[1])
+    assert alice.password == WORDS[1]
+    assert not alice.live
+    model.mfa_is_on_exactly_where_an_authenticator_is_enrolled()
+    model.what_is_over_is_refused()
+    model.teardown()
 
 
 TestGatehouse = Gatehouse.TestCase
