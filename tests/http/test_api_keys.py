@@ -369,9 +369,9 @@ async def test_the_desk_deletes_a_key_and_makes_none(world: World) -> None:
 
 
 async def test_a_key_opens_nothing_that_policy_keeps_shut(make_world: MakeWorld) -> None:
-    world: World = await make_world({"SALLYPORT_REQUIRE_MFA": "all"})
-    alice = await world.register("alice")
-    _, key = await key_of(alice, "users:read")
+    before: World = await make_world()
+    _, key = await key_of(await before.register("alice"), "users:read")
+    world: World = await make_world({"SALLYPORT_REQUIRE_MFA": "all"}, before.clock)
     assert (await by_key(world, key, "/users/me")).status_code == 200
     refused(await by_key(world, key, "/users"), 403, "mfa_enrollment_required")
 
