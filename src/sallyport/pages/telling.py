@@ -156,6 +156,7 @@ SAID: Final = (
     N_("The caller code is not right, or no longer."),
     N_("A caller code has six digits."),
     N_("There is no such user."),
+    N_("There is no such user; an address is that of the one who has verified it."),
     N_("Another role has this name."),
     N_("A role has a thousand members and owners at most."),
     N_("Nobody would be left who may act on others: let somebody else in first."),

@@ -169,12 +169,17 @@ class ReadUsers:
         wanted = sorted({uid for uid in uids if uid})
         return await self._work.read(lambda rows: store.names(rows, wanted))
 
-    async def typed(self, text: str) -> str | None:
-        """Return the uid of the one whose name, address or uid was typed, or None; of an erased one by uid alone."""
+    async def typed(self, text: str, *, verified: bool | None = None) -> str | None:
+        """Return the uid of the one whose name, address or uid was typed, or None; of an erased one by uid alone.
+
+        An address may be asked to be verified: anybody claims one.
+        """
         if is_uid(text):
             return text
-        wanted = UserFilter(email_key=email_key(text)) if "@" in text else UserFilter(name_key=name_key(text) or "")
-        found = await self._work.read(lambda rows: store.part(rows, wanted, sort="name", behind=None, limit=2))
+        wanted = UserFilter(name_key=name_key(text) or "")
+        if "@" in text:
+            wanted = UserFilter(email_key=email_key(text), verified=verified)
+        found = [user async for user in _cut(self._walk(wanted, "name", None), 0, 2)]
         return found[0].uid if len(found) == 1 else None
 
     async def page(

@@ -19,7 +19,11 @@ from sallyport.users.rules import parse_name
 _AT_ONCE: Final = 25
 ROLES: Final = f"{DESK}/roles"
 ONE_ROLE: Final = f"{ROLES}/{{id}}"
-_NO_SUCH_USER: Final = Refused(why=Why.INVALID_REQUEST, pointer="/who", detail="There is no such user.")
+_NO_SUCH_USER: Final = Refused(
+    why=Why.INVALID_REQUEST,
+    pointer="/who",
+    detail="There is no such user; an address is that of the one who has verified it.",
+)
 
 
 class Roles:
@@ -102,7 +106,8 @@ class Roles:
 
     async def add(self, visit: Visit) -> Answer | Refused:
         """Put somebody into a role."""
-        uid = await self._users.typed(bounded("/who", visit.field("who").strip()))
+        # Whoever only claims an address must not get what its owner is to have.
+        uid = await self._users.typed(bounded("/who", visit.field("who").strip()), verified=True)
         if uid is None:
             return await self._told(visit, _NO_SUCH_USER)
         owns = visit.field("owner") == "yes"
