@@ -1,6 +1,7 @@
 """One who lost every second factor comes back with what was kept, or by waiting, and nobody else does."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from sallyport.rescue import store
 from tests.conftest import MakeWorld
 from tests.expect import granted, refused
+from tests.guest import signed_in
+from tests.http.test_recovery import listen
 from tests.mail import Link, Mail
 from tests.surgery import count, everything, fetch, give_roles, operate, verify_email
 from tests.world import PASSWORD, UNTHROTTLED, Person, World, bearer
@@ -150,6 +153,19 @@ async def test_until_a_new_app_is_there_every_session_is_good_for_nothing_else_a
     world.clock.advance(2 * HOUR)
     alice.hold((await world.call("POST", "/auth/refresh", {"refresh": alice.refresh})).json())
     assert await ask_the_gate(alice, alice.token) == {200, 404}
+
+
+async def test_until_a_new_app_is_there_no_page_mails_a_link_to_another_address(world: World) -> None:
+    alice = await known(world)
+    assert (await show(alice, token=await mailed(alice), code=alice.codes[0])).status_code == 200
+    alice.phone = None
+    thief = await signed_in(world, alice)
+    await thief.get("/ui/profile")
+    (version,) = re.findall(r'name="version" value="(\d+)"', thief.page)
+    await thief.post("/ui/profile", name="alice", email="thief@example.org", version=version)
+    await thief.get("/ui/account")
+    assert (await thief.post("/ui/verify/send")).headers["location"] == "/ui/authenticators/new"
+    assert {mail.to for mail in await world.mails()} == {"alice@example.org"}
 
 
 async def test_what_programs_hold_rests_until_a_new_app_is_there(world: World) -> None:
@@ -382,6 +398,20 @@ async def test_nobody_is_told_who_exists(world: World) -> None:
             told.append((len(proofs), answer.status_code, str(document)))
     assert len(set(told)) == 3
     assert await world.mails() == []
+
+
+@pytest.mark.sqlite_only("counts the statements of SQLite's writer")
+async def test_a_wrong_token_costs_for_nobody_what_it_costs_for_somebody(world: World) -> None:
+    alice, bob = await known(world), await world.register("bob")
+    statements: list[list[str]] = []
+    for uid in (NOBODY, alice.uid, bob.uid, NOBODY):
+        seen: list[str] = []
+        statements.append(seen)
+        listen(world, seen)
+        body = {"password": PASSWORD, "token": "spm_" + "A" * 43}
+        refused(await world.call("POST", f"/users/{uid}/recover/mfa", body), 400, "token_invalid")
+    begun = [[sql.partition("=")[0] for sql in seen] for seen in statements]
+    assert begun[1] == begun[2] == begun[3]
 
 
 async def test_without_second_factor_or_address_nothing_is_mailed(world: World) -> None:

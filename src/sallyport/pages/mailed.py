@@ -176,5 +176,5 @@ class Mailed:
             Page(path=VERIFY_PAGE, who=Who.ANYONE, get=self.address, post=self.verify_address),
             Page(path=NOT_ME_PAGE, who=Who.ANYONE, get=self.not_me, post=self.disown),
             Page(path=UNDO_PAGE, who=Who.ANYONE, get=self.back, post=self.bring_back),
-            Page(path=f"{VERIFY_PAGE}/send", post=self.send_link),
+            Page(path=f"{VERIFY_PAGE}/send", post=self.send_link, while_unenrolled=False),
         ]

@@ -108,7 +108,8 @@ class RecoverSecondFactor:
         if isinstance(shown, Refused):
             return shown
         candidate = login.candidate(rows, Identifier(By.UID, user))
-        if candidate is None or not self._is_good(rows, proofs):
+        # Asked for nobody too: what it costs tells nobody who is there.
+        if not self._is_good(rows, proofs) or candidate is None:
             return self._journal.refused(rows, _attempt(user, None), client, DEAD)
         self._throttle.succeeded(rows, shown)
         tried = self._throttle.password(rows, f"{By.UID.value}:{user}", user, client)
