@@ -5,6 +5,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from sallyport.authenticators.rules import Plea
+from sallyport.authenticators.totp import store as totp
+from sallyport.authenticators.totp.rules import PENDING_LIFETIME
 from sallyport.desk import flow as desk
 from sallyport.desk import store
 from sallyport.edge.answers import Credential
@@ -138,3 +140,20 @@ async def test_one_who_was_signed_out_cancels_nothing(world: World) -> None:
     caller = await seen_by_the_gate(admin)
     assert (await admin.call("POST", "/auth/logout")).status_code == 204
     assert why(await world.service.desk.resets.cancel(caller, alice.uid, None)) is Why.INVALID_TOKEN
+
+
+async def test_a_pending_app_that_dies_between_two_looks_at_the_clock_is_not_enrolled(
+    world: World, monkeypatch: Any
+) -> None:
+    alice = await world.register("alice")
+    uid = await alice.begin_enrollment()
+    assert alice.phone
+    spend_try = totp.spend_try
+
+    def a_moment_later(rows: Rows, user: str, pending: str, now: int) -> Any:
+        return spend_try(rows, user, pending, now + PENDING_LIFETIME)
+
+    monkeypatch.setattr(totp, "spend_try", a_moment_later)
+    answer = await alice.call("PUT", f"/users/me/secrets/{uid}/enroll", {"token": alice.phone.code()})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert (await alice.call("GET", "/users/me")).json()["mfaEnabled"] is False

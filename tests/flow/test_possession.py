@@ -156,3 +156,14 @@ async def test_of_two_that_are_first_at_once_one_is_made(stage: Stage, kind: str
 
     request = bare.call("POST", "/users/me/secrets", FIRST[kind])
     refused(await stage.in_vain(request, faster, before=before), 401, "step_up_required")
+
+
+@pytest.mark.parametrize("kind", ["device", "apikey"])
+async def test_whoever_is_signed_out_while_it_is_made_makes_nothing(stage: Stage, kind: str) -> None:
+    alice = await stage.world.register("alice")
+
+    async def signed_out() -> None:
+        assert (await alice.call("POST", "/auth/logout")).status_code == 204
+
+    request = alice.call("POST", "/users/me/secrets", FIRST[kind])
+    refused(await stage.in_vain(request, signed_out, before=1), 401, "invalid_token")
