@@ -38,8 +38,8 @@ async def start(tmp_path: Path, clock: TurnedClock) -> AsyncIterator[Start]:
     """Start the service of a folder; a test closes what it starts."""
     async with AsyncExitStack() as stack:
 
-        async def started(folder: Path = tmp_path) -> World:
-            service = service_in(Sqlite().settle(folder), clock, UNTHROTTLED)
+        async def started(folder: Path = tmp_path, **more: str) -> World:
+            service = service_in(Sqlite().settle(folder), clock, UNTHROTTLED | more)
             await service.first_start()
             return World(service, await stack.enter_async_context(client_of(service)), clock)
 
@@ -168,6 +168,39 @@ async def test_a_reset_that_waited_waits_no_more(tmp_path: Path, clock: TurnedCl
     assert rows_of(tmp_path / "backup.db", "mfa_resets") == 1
     restored(tmp_path, clock)
     assert rows_of(tmp_path / "sallyport.db", "mfa_resets") == 0
+
+
+async def test_a_mailed_link_that_was_used_since_is_not_good_again(
+    tmp_path: Path, clock: TurnedClock, start: Start
+) -> None:
+    world = await start()
+    alice = await world.register("alice", email="alice@example.org")
+    await verify_email(alice)
+    await world.call("POST", "/users/recover", {"identifier": "alice"})
+    (token,) = [mail.token for mail in await world.mails() if mail.token.startswith("spx_")]
+    backed_up(tmp_path)
+    body = {"token": token, "password": "another set of plain words"}
+    assert (await world.call("POST", f"/users/{alice.uid}/recover", body)).status_code == 204
+    world.service.close()
+    restored(tmp_path, clock)
+    world = await start()
+    refused(await world.call("POST", f"/users/{alice.uid}/recover", body), 400, "token_invalid")
+    world.service.close()
+
+
+async def test_what_waits_for_a_second_person_is_asked_for_anew(
+    tmp_path: Path, clock: TurnedClock, start: Start
+) -> None:
+    world = await start(SALLYPORT_DESK_APPROVAL="two")
+    admin, alice = await world.admin(), await world.enrolled("alice")
+    assert (await admin.call("DELETE", f"/users/{alice.uid}/mfa", {"reason": "lost"})).status_code == 202
+    await world.call("POST", f"/users/{alice.uid}/recover/mfa", {"password": PASSWORD})
+    backed_up(tmp_path)
+    world.service.close()
+    tables = ("approvals", "caller_codes")
+    assert [rows_of(tmp_path / "backup.db", table) for table in tables] == [1, 1]
+    restored(tmp_path, clock)
+    assert [rows_of(tmp_path / "sallyport.db", table) for table in tables] == [0, 0]
 
 
 async def test_no_token_comes_back_to_life(tmp_path: Path, clock: TurnedClock, start: Start) -> None:

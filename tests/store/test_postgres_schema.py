@@ -26,6 +26,9 @@ WALKS_HERE = {
     "sallyport.backups.store.END_TOKENS": "as above",
     "sallyport.backups.store.END_REMOVED": "as above",
     "sallyport.backups.store.END_RESETS": "as above",
+    "sallyport.backups.store.END_MAILED": "as above",
+    "sallyport.backups.store.END_APPROVALS": "as above",
+    "sallyport.backups.store.END_CALLER_CODES": "as above",
 }
 """What SQLite's plans do not call a walk."""
 
