@@ -155,8 +155,10 @@ async def test_until_a_new_app_is_there_every_session_is_good_for_nothing_else_a
     assert await ask_the_gate(alice, alice.token) == {200, 404}
 
 
-async def test_until_a_new_app_is_there_no_page_mails_a_link_to_another_address(world: World) -> None:
+async def test_until_a_new_app_is_there_pages_put_no_key_back_and_mail_no_link_to_another_address(world: World) -> None:
     alice = await known(world)
+    key = (await alice.call("POST", "/users/me/secrets", {"type": "apikey"})).json()["uid"]
+    await world.mails()
     assert (await show(alice, token=await mailed(alice), code=alice.codes[0])).status_code == 200
     alice.phone = None
     thief = await signed_in(world, alice)
@@ -164,7 +166,8 @@ async def test_until_a_new_app_is_there_no_page_mails_a_link_to_another_address(
     (version,) = re.findall(r'name="version" value="(\d+)"', thief.page)
     await thief.post("/ui/profile", name="alice", email="thief@example.org", version=version)
     await thief.get("/ui/account")
-    assert (await thief.post("/ui/verify/send")).headers["location"] == "/ui/authenticators/new"
+    for path in ("/ui/verify/send", f"/ui/authenticators/{key}/resume"):
+        assert (await thief.post(path, version="1")).headers["location"] == "/ui/authenticators/new"
     assert {mail.to for mail in await world.mails()} == {"alice@example.org"}
 
 
@@ -173,8 +176,11 @@ async def test_what_programs_hold_rests_until_a_new_app_is_there(world: World) -
     made = (await alice.call("POST", "/users/me/secrets", {"type": "apikey", "scopes": ["users:read"]})).json()
     await world.mails()
     alice.hold((await show(alice, token=await mailed(alice), code=alice.codes[0])).json())
-    body = {"version": made["version"] + 1, "suspended": False}
-    assert (await alice.call("PUT", f"/users/me/secrets/{made['uid']}", body)).status_code == 200
+    path, body = f"/users/me/secrets/{made['uid']}", {"version": made["version"] + 1, "suspended": False}
+    # It would go on when the app is there, put back by whoever had the password before.
+    refused(await alice.call("PUT", path, body), 403, "mfa_enrollment_required")
+    await operate(world, "UPDATE api_keys SET suspended_at = NULL WHERE id = :uid", uid=made["uid"])
+    assert (await alice.call("PUT", path, body | {"description": "nightly"})).status_code == 200
     refused(await world.call("GET", "/users", headers=bearer(made["secret"])), 403, "mfa_enrollment_required")
     await alice.enroll()
     assert (await world.call("GET", "/users", headers=bearer(made["secret"]))).status_code == 200

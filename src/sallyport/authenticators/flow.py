@@ -13,7 +13,7 @@ from sallyport.authenticators.backup_codes import store as backup_codes
 from sallyport.authenticators.devices import store as devices
 from sallyport.authenticators.password import store as passwords
 from sallyport.authenticators.ports import Desk, Sessions
-from sallyport.authenticators.rules import Authenticator, Plea, TotpTraits
+from sallyport.authenticators.rules import ApiKeyTraits, Authenticator, Plea, TotpTraits
 from sallyport.authenticators.totp import store as totp
 from sallyport.kernel.caller import Caller
 from sallyport.kernel.clock import Clock
@@ -95,6 +95,9 @@ class DescribeAuthenticator:
             return Refused(why=Why.VERSION_CONFLICT)
         if field := wish.forbidden(told):
             return Refused(why=Why.FIELD_FORBIDDEN, pointer=f"/{field}")
+        if wish.resume and caller.must_enroll and _is_suspended(told):
+            # It would go on when the second factor is there, and was put back without one.
+            return Refused(why=Why.MFA_ENROLLMENT_REQUIRED)
         catalog.describe(rows, told, told.description if wish.keep else wish.text, now)
         if wish.resume and api_keys.resume(rows, caller.uid, told.uid):
             self._journal.did(rows, caller, Event.SECRET_RESUMED, factor=FACTORS[told.type], detail=told.uid)
@@ -242,3 +245,7 @@ class RemoveAuthenticator:
             self._sessions.end_others(rows, user, caller)
         else:
             self._sessions.end_all(rows, user, caller)
+
+
+def _is_suspended(told: Authenticator) -> bool:
+    return isinstance(told.traits, ApiKeyTraits) and told.traits.suspended

@@ -206,7 +206,7 @@ class Account:
             Page(path="/ui/profile", get=self.profile, post=self.change_profile, fresh=True),
             Page(path="/ui/password", get=self.password, post=self.set_password, fresh=True),
             Page(path=one, get=self.authenticator, post=self.rename, fresh=True),
-            Page(path=f"{one}/resume", get=self.authenticator, post=self.resume, fresh=True),
+            Page(path=f"{one}/resume", get=self.authenticator, post=self.resume, fresh=True, while_unenrolled=False),
             Page(path=f"{one}/remove", get=self.authenticator, post=self.take_away, fresh=True),
             Page(path="/ui/sessions/end-others", post=self.end_others),
             Page(path="/ui/sessions/{sid}/end", post=self.end_session),
