@@ -681,3 +681,5 @@ async def test_a_flood_of_tokens_from_one_address_is_not_judged(world: World) ->
         assert (await cancel(alice, "spu_" + "A" * 43)).status_code == 400
     refused(await cancel(alice, "spu_" + "A" * 43), 429, "throttled")
     refused(await show(alice, token=token, code=alice.codes[0]), 429, "throttled")
+    undone = await world.call("POST", f"/users/{alice.uid}/undo", {"token": "spu_" + "A" * 43, "password": PASSWORD})
+    refused(undone, 429, "throttled")

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from sallyport.store.sqlite import SqliteWork
+from sallyport.wiring.desk import DeskFlows
 from sallyport.wiring.flows import Flows
 from tests.conftest import MakeWorld
 from tests.flow.stage import InterruptedWork, Stage
@@ -24,7 +25,8 @@ async def make_stage(make_world: MakeWorld) -> AsyncIterator[MakeStage]:
             world = await make_world(environ)
             work = InterruptedWork(world.service.work)
             world.service.work = cast("SqliteWork", work)
-            world.service.flows = Flows(world.service)  # those of before work past what interrupts them
+            # Those of before work past what interrupts them.
+            world.service.flows, world.service.desk = Flows(world.service), DeskFlows(world.service)
             world.client = await stack.enter_async_context(client_of(world.service))
             return Stage(world, work)
 

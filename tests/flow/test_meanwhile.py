@@ -1,7 +1,9 @@
 """What the gate saw may be false when a flow runs: flows that judge it again, called with a caller of a moment ago."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx2
 from msgspec.structs import replace
 
 from sallyport.authenticators.rules import Plea
@@ -18,6 +20,7 @@ from sallyport.login.rules import By, Identifier
 from sallyport.rescue.flow import _Seen
 from sallyport.sessions import store as sessions
 from sallyport.store.work import Rows, Sql
+from tests.flow.stage import Stage
 from tests.surgery import give_roles, verify_email
 from tests.world import PASSWORD, Person, World
 
@@ -157,3 +160,38 @@ async def test_a_pending_app_that_dies_between_two_looks_at_the_clock_is_not_enr
     answer = await alice.call("PUT", f"/users/me/secrets/{uid}/enroll", {"token": alice.phone.code()})
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert (await alice.call("GET", "/users/me")).json()["mfaEnabled"] is False
+
+
+async def removed(stage: Stage, *, apps: int) -> tuple[Person, Callable[[], Awaitable[httpx2.Response]]]:
+    """Let one of the apps of a person be removed; returns who it was, and what asks for it back."""
+    world = stage.world
+    alice = await world.register("alice", email="alice@example.org")
+    await verify_email(alice)
+    for _ in range(apps):
+        world.clock.advance(30)
+        await alice.enroll()
+    await world.mails()
+    assert (await alice.call("DELETE", f"/users/me/secrets/{alice.totp}")).status_code == 204
+    (mail,) = [mail for mail in await world.mails() if "was removed" in mail.subject]
+    (token,) = [link.token for link in mail.links if link.page.endswith("/ui/undo")]
+    return alice, lambda: world.call("POST", f"/users/{alice.uid}/undo", {"token": token, "password": PASSWORD})
+
+
+async def test_no_app_comes_back_to_one_who_was_erased_while_the_link_was_judged(stage: Stage) -> None:
+    alice, undo = await removed(stage, apps=1)
+
+    async def erased() -> None:
+        assert (await alice.call("DELETE", "/users/me")).status_code == 204
+
+    answer = await stage.in_vain(undo(), erased, before=2)
+    assert (answer.status_code, answer.json()["code"]) == (400, "token_invalid")
+
+
+async def test_an_app_that_came_back_while_the_password_was_judged_comes_back_no_second_time(stage: Stage) -> None:
+    _, undo = await removed(stage, apps=2)
+
+    async def came_back() -> None:
+        assert (await undo()).status_code == 204
+
+    answer = await stage.in_vain(undo(), came_back, before=3)
+    assert (answer.status_code, answer.json()["code"]) == (400, "token_invalid")
