@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import MakeWorld
 from tests.expect import granted, refused
-from tests.surgery import count, everything, fetch, give_roles, operate
+from tests.surgery import count, everything, fetch, give_roles, operate, verify_email
 from tests.world import PASSWORD, Person, World
 
 NOBODY = "01912345-0000-7000-8000-000000000000"
@@ -350,3 +350,28 @@ async def test_the_first_person_types_the_code_of_the_caller(make_world: MakeWor
     refused(await desk.first.call("DELETE", f"/users/{desk.alice.uid}/mfa", LOST), 400, "invalid_request")
     uid = await desk.ask(desk.alice, callerCode=await caller_code(desk.world, desk.alice))
     assert (await desk.confirm(uid, desk.second)).status_code == 204
+
+
+async def test_what_waits_and_the_code_of_a_caller_are_void_once_the_user_says_that_it_was_not_them(
+    make_world: MakeWorld,
+) -> None:
+    world: World = await make_world(TWO)
+    alice, admin, peer = (
+        await world.register("alice", email="a@example.org"),
+        await world.admin(),
+        await world.enrolled("second"),
+    )
+    await verify_email(alice)
+    await alice.enroll()
+    await give_roles(peer, "admin")
+    await peer.login()
+    await world.mails()
+    code = await caller_code(world, alice)
+    asked = await admin.call("DELETE", f"/users/{alice.uid}/mfa", LOST)
+    assert asked.status_code == 202
+    (mail,) = [mail for mail in await world.mails() if "about to be taken away" in mail.subject]
+    assert (await world.call("POST", f"/users/{alice.uid}/not-me", {"token": mail.token})).status_code == 204
+    refused(await peer.call("POST", f"/approvals/{asked.json()['uid']}"), 404, "not_found")
+    wrong = await admin.call("DELETE", f"/users/{alice.uid}/mfa", LOST | {"callerCode": code})
+    refused(wrong, 400, "code_invalid")
+    assert await mfa(admin, alice.uid)

@@ -15,6 +15,7 @@ PENDING = Sql(
 )
 # An approval is good once: the row count is the answer.
 CLAIM = Sql("DELETE FROM approvals WHERE id = :uid AND expires_at > :now")
+DROP_APPROVALS = Sql("DELETE FROM approvals WHERE user_id = :user")
 SWEEP_APPROVALS = Sql(
     """DELETE FROM approvals WHERE id IN
        (SELECT id FROM approvals WHERE expires_at <= :now ORDER BY expires_at LIMIT :most)"""
@@ -34,6 +35,7 @@ SPEND_TRY = Sql(
        WHERE user_id = :user AND tries_left > 0 AND expires_at > :now"""
 )
 USE_CODE = Sql("DELETE FROM caller_codes WHERE user_id = :user AND code_digest = :digest AND expires_at > :now")
+DROP_CODE = Sql("DELETE FROM caller_codes WHERE user_id = :user")
 SWEEP_CODES = Sql(
     """DELETE FROM caller_codes WHERE user_id IN
        (SELECT user_id FROM caller_codes WHERE expires_at <= :now ORDER BY expires_at LIMIT :most)"""
@@ -86,6 +88,12 @@ def use_code(rows: Rows, user: str, digest: bytes, now: int) -> bool:
     return bool(rows.change(SPEND_TRY, user=user, now=now)) and bool(
         rows.change(USE_CODE, user=user, digest=digest, now=now)
     )
+
+
+def drop(rows: Rows, user: str) -> None:
+    """Erase what was asked for about a user, and the code that they would read out."""
+    rows.post(DROP_APPROVALS, user=user)
+    rows.post(DROP_CODE, user=user)
 
 
 def sweep(rows: Rows, now: int, most: int) -> int:

@@ -1,8 +1,12 @@
-"""Saying that it was somebody else: sessions end, devices go, API keys rest, nothing removed comes back. No more."""
+"""Saying that it was somebody else: sessions end, devices go, API keys rest, nothing removed comes back.
+
+What the desk was told is void. No more.
+"""
 
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Entry, Event
 from sallyport.authenticators.totp import store as totp
+from sallyport.desk import store as desk
 from sallyport.kernel.caller import Client
 from sallyport.kernel.opaque import Digest
 from sallyport.kernel.outcomes import Refused
@@ -49,5 +53,7 @@ class Disown:
         self._keeper.end_every(rows, user, client)
         self._cut_off(rows, user, client)
         totp.forget_removed(rows, user)
+        # Whoever called was somebody else, too: no second person confirms it, and the code they have is no good.
+        desk.drop(rows, user)
         self._journal.note(rows, attempt, client)
         return None
