@@ -2,14 +2,12 @@
 
 import tomllib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from coverage.files import GlobMatcher
 
-import sallyport
 from sallyport.kernel.policy import DeskRules
 from tests import house
 from tests.surgery import give_roles, verify_email
@@ -26,6 +24,8 @@ RULES = [
     house.loose_ends,
     house.unreasoned_exceptions,
 ]
+
+PROJECT = tomllib.loads((house.SOURCE.parents[1] / "pyproject.toml").read_text())["tool"]
 
 TOKENS_COME_FROM = {
     ("POST", "/users"),
@@ -59,13 +59,29 @@ def test_no_exception_stands_in_a_list_for_nothing() -> None:
     assert names >= set(house.POSITIONAL) | set(house.ENDLESS)
 
 
-def test_whatever_must_be_covered_is_traced() -> None:
-    source = Path(sallyport.__file__).parent
-    settings = tomllib.loads((source.parents[1] / "pyproject.toml").read_text())["tool"]["coverage"]
-    demanded, untraced = GlobMatcher(settings["report"]["include"]), GlobMatcher(settings["run"]["omit"])
-    files = [str(path) for path in source.rglob("*.py")]
-    assert any(map(demanded.match, files))
-    assert [file for file in files if demanded.match(file) and untraced.match(file)] == []
+def test_every_room_is_either_demanded_to_be_covered_or_named_as_not_traced() -> None:
+    rooms = [path for path in house.SOURCE.rglob("*.py") if path.name != "__init__.py"]
+    demanded, untraced = demanded_and_untraced()
+    assert [str(path) for path in rooms if demanded(str(path)) is untraced(str(path))] == []
+
+
+def test_rules_and_flows_are_demanded_to_be_covered_however_deep_they_lie() -> None:
+    demanded, untraced = demanded_and_untraced()
+    contracts = PROJECT["importlinter"]["contracts"]
+    (pure,) = [one["source_modules"] for one in contracts if one["name"].startswith("Rules are pure")]
+    rooms = {house.SOURCE.parent.joinpath(*name.split(".")).with_suffix(".py") for name in pure}
+    assert len(rooms) > 20
+    for path in house.SOURCE.rglob("*.py"):
+        below = path.relative_to(house.SOURCE)
+        if {"rules", "flow"} & {path.stem, *below.parts} or below.parts[0] == "doctor":
+            rooms.add(path)
+    assert [str(path) for path in sorted(rooms) if not demanded(str(path)) or untraced(str(path))] == []
+
+
+def demanded_and_untraced() -> tuple[Callable[[str], bool], Callable[[str], bool]]:
+    """Return what tells of a file whether the report demands it, and whether the run leaves it out."""
+    coverage = PROJECT["coverage"]
+    return GlobMatcher(coverage["report"]["include"]).match, GlobMatcher(coverage["run"]["omit"]).match
 
 
 def test_access_tokens_are_made_in_one_place() -> None:
