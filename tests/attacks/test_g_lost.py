@@ -11,7 +11,7 @@ import pytest
 from sallyport.rescue import store
 from tests.conftest import MakeWorld
 from tests.expect import granted, refused
-from tests.guest import signed_in
+from tests.guest import Guest, signed_in
 from tests.http.test_recovery import listen
 from tests.mail import Link, Mail
 from tests.surgery import count, everything, fetch, give_roles, operate, verify_email
@@ -35,7 +35,7 @@ async def known(world: World, name: str = "alice") -> Person:
 
 async def show(person: Person, **proofs: str) -> httpx2.Response:
     """Say that every second factor is lost, with whatever proves it beside the password."""
-    return await person.world.call("POST", f"/users/{person.uid}/recover/mfa", {"password": PASSWORD} | proofs)
+    return await person.world.call("POST", f"/users/{person.uid}/recover/mfa", {"password": person.password} | proofs)
 
 
 async def mailed(person: Person) -> str:
@@ -46,6 +46,16 @@ async def mailed(person: Person) -> str:
     assert [link.page.rpartition("/")[2] for link in mail.links] == ["lost", "not-me"]
     assert mail.token[:4] == "spm_"
     return mail.token
+
+
+async def recover(person: Person) -> None:
+    """Set a new password by mail."""
+    await person.world.mails()
+    await person.world.call("POST", "/users/recover", {"identifier": person.name})
+    (mail,) = await person.world.mails()
+    body = {"token": mail.token, "password": NEW}
+    assert (await person.world.call("POST", f"/users/{person.uid}/recover", body)).status_code == 204
+    person.password = NEW
 
 
 async def wait(person: Person) -> dict[str, Any]:
@@ -322,9 +332,9 @@ async def voided_by_a_newer_one(alice: Person) -> None:
 
 async def password_changed(alice: Person) -> None:
     held = next(one for one in (await alice.call("GET", "/users/me/secrets")).json() if one["type"] == "password")
-    body = {"version": held["version"], "current": PASSWORD, "secret": NEW}
+    body = {"version": held["version"], "current": alice.password, "secret": f"new {NEW}"}
     assert (await alice.call("PUT", f"/users/me/secrets/{held['uid']}", body)).status_code == 200
-    alice.password = NEW
+    alice.password = f"new {NEW}"
 
 
 async def address_changed(alice: Person) -> None:
@@ -477,12 +487,7 @@ async def by_the_desk(alice: Person) -> None:
 
 
 async def by_a_new_password(alice: Person) -> None:
-    await alice.world.mails()
-    await alice.world.call("POST", "/users/recover", {"identifier": "alice"})
-    (mail,) = await alice.world.mails()
-    body = {"token": mail.token, "password": NEW}
-    assert (await alice.world.call("POST", f"/users/{alice.uid}/recover", body)).status_code == 204
-    alice.password = NEW
+    await recover(alice)
 
 
 async def by_saying_that_it_was_not_me(alice: Person) -> None:
@@ -589,6 +594,80 @@ async def test_whoever_is_trusted_meanwhile_waits_in_vain(world: World) -> None:
     await give_roles(alice, "admin")
     refused(await show(alice, token=await mailed(alice)), 403, "forbidden")
     assert await is_on(alice)
+
+
+async def test_a_mailbox_alone_ends_no_mfa_however_long_it_waits(world: World) -> None:
+    alice = await known(world)
+    await recover(alice)
+    assert len((await show(alice)).json()["callerCode"]) == 6  # for the desk, which hears who is calling
+    (mail,) = [mail for mail in await world.mails() if "are lost?" in mail.subject]
+    assert "your account is not reset by waiting" in mail.part("plain")
+    answer = refused(await show(alice, token=mail.token), 403, "forbidden")
+    assert "set by mail" in answer["detail"]
+    refused(await show(alice, password=PASSWORD, token=mail.token), 401, "invalid_credentials")
+    assert await count(world, "mfa_resets") == 0
+    assert await run_out(world) == []
+    refused(await show(alice, token=await mailed(alice)), 403, "forbidden")
+    assert await is_on(alice)
+    # Mail and code are two kinds: the link is as good as it was.
+    assert (await show(alice, token=await mailed(alice), code=alice.codes[0])).status_code == 200
+
+
+async def test_what_waits_is_not_taken_with_a_password_that_came_by_mail(world: World) -> None:
+    alice = await known(world)
+    await wait(alice)
+    await run_out(world)
+    # Recovery cancels it; should it ever not, the end is judged as the beginning was.
+    (held,) = await fetch(world, "SELECT id, created_at, ends_at, expires_at FROM mfa_resets")
+    await recover(alice)
+    again = "INSERT INTO mfa_resets (user_id, id, created_at, ends_at, expires_at) VALUES (:u, :id, :c, :e, :x)"
+    await operate(world, again, u=alice.uid, id=held[0], c=held[1], e=held[2], x=held[3])
+    refused(await show(alice, token=await mailed(alice)), 403, "forbidden")
+    assert await is_on(alice)
+
+
+async def with_the_app(alice: Person) -> None:
+    await alice.login()
+
+
+async def by_changing_it(alice: Person) -> None:
+    await alice.login()
+    await password_changed(alice)
+    # Nothing is left that was shown since: it is the owner's by itself.
+    await operate(alice.world, "UPDATE totp SET last_used_at = enrolled_at")
+
+
+@pytest.mark.parametrize("deed", [with_the_app, by_a_backup_code, by_changing_it])
+async def test_a_password_that_came_by_mail_is_the_owners_once_they_show_a_second_factor(
+    world: World, deed: Deed
+) -> None:
+    alice = await known(world)
+    await recover(alice)
+    world.clock.advance(60)
+    await deed(alice)
+    await world.mails()
+    await wait(alice)
+    await run_out(world)
+    assert (await show(alice, token=await mailed(alice))).status_code == 200
+
+
+@pytest.mark.parametrize("seconds", [1, -HOUR])
+async def test_what_was_shown_before_the_mail_is_no_proof_after_it(world: World, seconds: int) -> None:
+    alice = await known(world)
+    world.clock.advance(60)
+    await alice.login()
+    world.clock.advance(seconds)  # of a clock that is set back, too
+    await recover(alice)
+    refused(await show(alice, token=await mailed(alice)), 403, "forbidden")
+
+
+async def test_the_page_says_what_to_do_with_a_password_that_came_by_mail(world: World) -> None:
+    alice = await known(world)
+    await recover(alice)
+    guest = Guest(world)
+    await guest.get("/ui/lost")
+    await guest.post("/ui/lost", link=f"id={alice.uid}&token={await mailed(alice)}", password=NEW, code="")
+    assert "Your password was set by mail" in guest.page
 
 
 async def test_the_desk_sees_what_waits(world: World) -> None:

@@ -111,6 +111,10 @@ class User:
     lost: tuple[str, int] | None = None
     """The mailed token that stands beside the password, and when it was given."""
     spent_tokens: list[str] = field(default_factory=list)
+    mailed_at: int | None = None
+    """When the password was set by mail, if it was."""
+    shown_at: int = 0
+    """When a second factor was shown last."""
     waits: tuple[str, int] | None = None
     """The reset that waits: its uid, and when it began."""
     cancels: list[tuple[str, str]] = field(default_factory=list)
@@ -124,6 +128,11 @@ class User:
     @property
     def enrolled(self) -> list[Authenticator]:
         return [one for one in self.phones if one.enrolled]
+
+    @property
+    def may_wait(self) -> bool:
+        """The password proves more than the mailbox does."""
+        return self.mailed_at is None or self.shown_at > self.mailed_at
 
     @property
     def live(self) -> list[Session]:
@@ -319,7 +328,7 @@ class Gatehouse(RuleBasedStateMachine):
             return
         assert answer.status_code == 200
         self.end_challenge(user, challenge)
-        user.waits = None
+        user.waits, user.shown_at = None, self.clock.now()
         session = Session(user, {"pwd", "otp"}, "")
         user.sessions.append(session)
         self.opened(session, answer.json())
@@ -359,7 +368,7 @@ class Gatehouse(RuleBasedStateMachine):
         answer = self.call("POST", "/users/me/secrets", body, found[1])
         if answer.status_code == 200:
             assert user.password is None
-            user.password, user.version = word, 0
+            user.password, user.version, user.mailed_at = word, 0, None
         else:
             assert answer.status_code in {401, 409}
 
@@ -377,7 +386,7 @@ class Gatehouse(RuleBasedStateMachine):
         answer = self.call("PUT", f"/users/me/secrets/{uids[0]}", body, found[1])
         if answer.status_code == 200:
             assert old == user.password
-            user.password, user.version = new, user.version + 1
+            user.password, user.version, user.mailed_at = new, user.version + 1, None
             self.forget_lost(user)
             self.end(user, but=found[0])
             self.end_challenges(user)
@@ -416,7 +425,7 @@ class Gatehouse(RuleBasedStateMachine):
         assert abs(steps) <= 1
         assert "pwd" in found[0].proven
         pending[0].enrolled, pending[0].last_step = True, self.steps() + steps
-        user.has_codes, user.is_reset = True, False
+        user.has_codes, user.is_reset, user.shown_at = True, False, self.clock.now()
         user.spent_codes += user.codes
         user.codes = answer.json()["codes"]
         if not was_on and not keep:
@@ -454,7 +463,7 @@ class Gatehouse(RuleBasedStateMachine):
             assert not bare
             assert self.judged(user, typed)
             proven = {"pwd", "otp"}
-            user.waits = None
+            user.waits, user.shown_at = None, self.clock.now()
         user.dead_refresh.append(found[0].refresh)
         found[0].proven = proven
         self.opened(found[0], answer.json())
@@ -750,13 +759,17 @@ class Gatehouse(RuleBasedStateMachine):
             assert said == (401, "invalid_credentials")
         elif typed and typed[0] not in user.codes:
             assert said == (400, "code_invalid")
+        elif answer.status_code == 403:
+            assert not typed
+            assert user.mailed_at is not None
         elif answer.status_code == 202:
             assert not typed
+            assert user.may_wait
             self.forget_lost(user)
             self.waits_now(user, answer.json()["uid"])
         else:
             assert answer.status_code == 200, answer.text
-            assert typed or (user.waits and now - user.waits[1] >= DELAY)
+            assert typed or (user.may_wait and user.waits and now - user.waits[1] >= DELAY)
             self.reset_by_recovery(user, answer.json())
 
     def waits_now(self, user: User, uid: str) -> None:
@@ -835,6 +848,7 @@ class Gatehouse(RuleBasedStateMachine):
         for token in tokens:
             assert self.call("POST", path, {"token": token, "password": new}).status_code == 204
             assert self.call("POST", path, {"token": token, "password": new}).status_code == 400
+            user.mailed_at = None if user.password is None else max(self.clock.now(), user.shown_at)
             user.version = 0 if user.password is None else user.version + 1
             user.password = new
             self.end(user)
@@ -983,6 +997,14 @@ def test_the_model_walks_every_way_back() -> None:
     model.forget_the_password("alice", WORDS[1])
     assert alice.password == WORDS[1]
     assert not alice.live
+    for _ in range(2):  # the mailbox alone, which brings the password, ends nothing however long it waits
+        model.lose_everything_and_call_the_desk("alice", right=True)
+        model.come_back("alice", right=True, code="none", old=False)
+        model.days_pass(72, told=True)
+    assert model.is_mfa(alice)
+    assert not waits()
+    model.lose_everything_and_come_back("alice", "none")
+    assert waits()
     model.mfa_is_on_exactly_where_an_authenticator_is_enrolled()
     model.what_is_over_is_refused()
     model.teardown()

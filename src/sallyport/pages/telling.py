@@ -164,6 +164,10 @@ SAID: Final = (
     N_("none, all, or roles:a,b is wanted; report: before it only writes down whom it would ask"),
     N_("Another trusted person than those involved has to confirm this."),
     N_("Without a backup code your second factors are reset by those who look after accounts, not by waiting."),
+    N_(
+        "Your password was set by mail, and beside a mailed link it proves nothing more. Give a backup code, or ask "
+        "those who look after accounts. Once you have logged in with your authenticator app, you may wait."
+    ),
 )
 """What use cases say in sentences of their own."""
 

@@ -20,6 +20,14 @@ VERIFY = Sql(
        WHERE id = :user AND email_key = :email_key"""
 )
 
+# When a user showed a second factor last. Apps that are gone say nothing.
+SHOWN = Sql(
+    """SELECT max(shown_at)
+       FROM (SELECT last_used_at AS shown_at FROM totp WHERE user_id = :user
+             UNION ALL SELECT last_used_at FROM backup_sets WHERE user_id = :user) AS shown"""
+)
+NEVER: Final = 0
+
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """A user whom somebody wants back, or whose address is to be verified."""
@@ -63,6 +71,12 @@ def account(rows: Rows, identifier: Identifier) -> Account | None:
 def account_of(rows: Rows, user: str) -> Account | None:
     """Return a user by uid."""
     return account(rows, Identifier(By.UID, user))
+
+
+def last_shown(rows: Rows, user: str) -> int:
+    """Return when a user showed a second factor last."""
+    row = rows.one(SHOWN, user=user)
+    return (row[0] if row else None) or NEVER
 
 
 def is_taken(rows: Rows, user: str, email_key: str) -> bool:

@@ -25,10 +25,10 @@ from sallyport.notices.flow.tokens import LIFETIME, MailedTokens, Purpose, Wante
 from sallyport.notices.rules import Letter
 from sallyport.rescue import store
 from sallyport.rescue.rules import LOST_PAGE
+from sallyport.rescue.waiting import refusal
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.known_clients import KnownClients
 from sallyport.throttle.flow.throttle import Throttle, Try
-from sallyport.users import store as users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ class LostDevice:
         address, made_for = binding
         wanted = Wanted(purpose=Purpose.LOST, subject=user, user=user, address=address, made_for=made_for)
         if token := self._tokens.make(rows, wanted):
-            facts = {"waits": "yes" if self._policy.may_wait(users.roles_of(rows, user) or ()) else ""}
+            facts = {"waits": "" if refusal(rows, user, self._policy) else "yes"}
             letter = Letter(template="lost", facts=facts, page=LOST_PAGE, token=token, disown=True)
             self._outbox.post(rows, user, letter, LIFETIME[Purpose.LOST])
 

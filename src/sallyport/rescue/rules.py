@@ -15,6 +15,15 @@ LAST_WORD: Final = HOUR
 """How long before its end the last mail goes out, at the least."""
 
 
+def proves_more(mailed_at: int | None, shown_at: int) -> bool:
+    """Tell whether a password proves more than a mailbox does.
+
+    One that was set by mail does so once a second factor was shown since. NIST SP 800-63B-4 4.2.2.2: two proofs of one
+    kind end no MFA, however long they wait.
+    """
+    return mailed_at is None or shown_at > mailed_at
+
+
 class Reset(msgspec.Struct, frozen=True, kw_only=True):
     """Second factors that are to be reset, because their owner says that all are lost."""
 

@@ -14,6 +14,9 @@ BINDING = Sql(
        WHERE users.id = :user AND disabled_at IS NULL AND mfa_since IS NOT NULL AND verified_email_key IS NOT NULL"""
 )
 
+# When the password was set by mail.
+MAILED = Sql("SELECT mailed_at FROM passwords WHERE user_id = :user")
+
 _FIELDS: Final = "id, user_id, created_at, ends_at, expires_at, remind_at"
 FIND = Sql(f"SELECT {_FIELDS} FROM mfa_resets WHERE user_id = :user AND expires_at > :now")  # noqa: S608  # constants of this file, no input
 # One a user: whoever begins again finds it running. In the place of one that nobody took in time.
@@ -60,6 +63,12 @@ def binding(rows: Rows, user: str) -> tuple[bytes, str] | None:
         return None
     address = address_digest(row[0])
     return address, f"{bound(address, row[1], row[2])} {row[3]}"
+
+
+def mailed_at(rows: Rows, user: str) -> int | None:
+    """Return when a user's password was set by mail; None where its owner chose it signed in."""
+    row = rows.one(MAILED, user=user)
+    return row[0] if row else None
 
 
 def find(rows: Rows, user: str, now: int) -> Reset | None:

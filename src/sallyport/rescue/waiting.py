@@ -1,4 +1,7 @@
-"""Without a code second factors are reset by waiting: long enough for their owner to hear of it and to say no."""
+"""Without a code second factors are reset by waiting: long enough for their owner to hear of it and to say no.
+
+Mail alone ends no MFA: a password that was set by mail, and the token of a mail, are one proof.
+"""
 
 from typing import Final
 
@@ -9,9 +12,10 @@ from sallyport.kernel.clock import Clock
 from sallyport.kernel.ids import Ids
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.policy import Policy
+from sallyport.recovery import store as recovery
 from sallyport.rescue import store
 from sallyport.rescue.resets import TellOfReset
-from sallyport.rescue.rules import Reset, begun
+from sallyport.rescue.rules import Reset, begun, proves_more
 from sallyport.store.work import Rows
 from sallyport.users import store as users
 
@@ -19,6 +23,20 @@ _FORBIDDEN: Final = Refused(
     why=Why.FORBIDDEN,
     detail="Without a backup code your second factors are reset by those who look after accounts, not by waiting.",
 )
+_MAILED: Final = Refused(
+    why=Why.FORBIDDEN,
+    detail="Your password was set by mail, and beside a mailed link it proves nothing more. Give a backup code, or ask "
+    "those who look after accounts. Once you have logged in with your authenticator app, you may wait.",
+)
+
+
+def refusal(rows: Rows, user: str, policy: Policy) -> Refused | None:
+    """Return why a user, whose password is proven, gets nothing by waiting; None where they do."""
+    if not policy.may_wait(users.roles_of(rows, user) or ()):
+        return _FORBIDDEN
+    if not proves_more(store.mailed_at(rows, user), recovery.last_shown(rows, user)):
+        return _MAILED
+    return None
 
 
 class ResetByWaiting:
@@ -36,8 +54,8 @@ class ResetByWaiting:
 
     def __call__(self, rows: Rows, user: str, client: Client) -> Reset | Refused | None:
         """Return what waits, begun now or before; None where it is over, and was taken by this."""
-        if not self._policy.may_wait(users.roles_of(rows, user) or ()):
-            return _FORBIDDEN
+        if refused := refusal(rows, user, self._policy):
+            return refused
         now = self._clock.now()
         found = store.find(rows, user, now)
         if found:

@@ -12,7 +12,7 @@ from typing import Final
 from sallyport.store.database import Database, scalar
 from sallyport.store.work import Sql, StorageUnavailableError
 
-HEAD: Final = "0018_from_0001"
+HEAD: Final = "0019_from_0001"
 """The newest revision under `migrations/`; a test compares it with Alembic's own view."""
 
 VERSION = Sql("SELECT version_num FROM alembic_version")

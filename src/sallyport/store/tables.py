@@ -95,6 +95,8 @@ passwords = Table(
     # Rises with each new password, so that a login that was hashing meanwhile gets nothing.
     Column("generation", Integer, nullable=False),
     *_resource(),
+    # When it was set by mail: until a second factor is shown, it proves no more than the mailbox does.
+    _moment("mailed_at", known=False),
     # Which keys there are values under. Eight bytes a row and no more: it is built beside a service that runs.
     Index("passwords_by_sealing_key", text("substr(hash_sealed, 2, 8)")),
 )

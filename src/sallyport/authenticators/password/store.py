@@ -21,12 +21,13 @@ INSERT = Sql(
 CHANGE = Sql(
     """UPDATE passwords
        SET hash_sealed = :hash_sealed, generation = generation + 1, description = :description, modified_at = :now,
-           version = version + 1
+           version = version + 1, mailed_at = NULL
        WHERE user_id = :user AND id = :uid AND generation = :generation AND version = :version"""
 )
 RECOVER = Sql(
     """UPDATE passwords
-       SET hash_sealed = :hash_sealed, generation = generation + 1, modified_at = :now, version = version + 1
+       SET hash_sealed = :hash_sealed, generation = generation + 1, modified_at = :now, version = version + 1,
+           mailed_at = :mailed_at
        WHERE user_id = :user AND id = :uid"""
 )
 DESCRIBE = Sql(
@@ -106,9 +107,9 @@ def change(rows: Rows, old: StoredPassword, hash_sealed: bytes, description: str
     )
 
 
-def recover(rows: Rows, kept: Kept, now: int) -> None:
-    """Write a new password in the place of one that was forgotten."""
-    rows.post(RECOVER, user=kept.user, uid=kept.uid, hash_sealed=kept.hash_sealed, now=now)
+def recover(rows: Rows, kept: Kept, now: int, mailed_at: int) -> None:
+    """Write a new password in the place of one that was forgotten, and that it came by mail."""
+    rows.post(RECOVER, user=kept.user, uid=kept.uid, hash_sealed=kept.hash_sealed, now=now, mailed_at=mailed_at)
 
 
 def describe(rows: Rows, told: Authenticator, description: str | None, now: int) -> bool:

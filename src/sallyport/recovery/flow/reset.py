@@ -107,9 +107,10 @@ class SetPasswordByMail:
             return self._journal.refused(rows, _attempt(kept.user), client, DEAD)
         now = self._clock.now()
         if account.password is None:
-            passwords.insert(rows, kept, None, now)
+            passwords.insert(rows, kept, None, now)  # and there is no second factor either
         else:
-            passwords.recover(rows, kept, now)
+            # Not before what was shown last: a clock that is set back lets no older proof count as a newer one.
+            passwords.recover(rows, kept, now, max(now, store.last_shown(rows, kept.user)))
         self._keeper.end_every(rows, kept.user, client)
         self._cut_off(rows, kept.user, client)
         self._throttle.forget_clients(rows, kept.user)
