@@ -391,6 +391,7 @@ async def test_a_token_from_before_mfa_or_without_fresh_proof_opens_no_route_tha
     world.clock.advance(500)
     renewed = await world.call("POST", "/auth/refresh", {"refresh": people.victim.refresh})
     world.clock.advance(101)
+    await operate(world, _WAITS, user=people.victim.uid, uid=str(uuid4()), now=world.clock.now())
     before = dump(world)
     tokens = {"stale": renewed.json()["token"]}
     for route in sorted(FRESH):
