@@ -115,8 +115,9 @@ class Server:
         for over_name in over:
             self._drop(over_name)
         name = f"{self._prefix}{next(self._numbers)}"
-        words = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        self._admin.execute(words)
+        # To copy the files of so small a database is faster than to write all its pages to the log.
+        words = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+        self._admin.execute(words.format(sql.Identifier(name), sql.Identifier(template)))
         return name
 
     def _drop(self, name: str) -> None:
