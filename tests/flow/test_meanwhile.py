@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from sallyport.authenticators.rules import Plea
 from sallyport.authenticators.totp import store as totp
 from sallyport.authenticators.totp.rules import PENDING_LIFETIME
-from sallyport.desk import flow as desk
 from sallyport.desk import store
 from sallyport.edge.answers import Credential
 from sallyport.kernel.caller import Caller, Client
@@ -19,6 +18,7 @@ from sallyport.login import store as login
 from sallyport.login.rules import By, Identifier
 from sallyport.rescue.flow import _Seen
 from sallyport.sessions import store as sessions
+from sallyport.store.sweep import Sweep
 from sallyport.store.work import Rows, Sql
 from tests.flow.stage import Stage
 from tests.surgery import give_roles, verify_email
@@ -50,7 +50,7 @@ async def test_a_desk_that_was_signed_out_removes_nothing_and_an_equal_of_a_mome
     assert (await alice.call("GET", "/users/me")).json()["mfaEnabled"] is True
 
 
-async def test_a_second_person_who_was_signed_out_confirms_nothing(make_world: Any, monkeypatch: Any) -> None:
+async def test_a_second_person_who_was_signed_out_confirms_nothing(make_world: Any) -> None:
     world: World = await make_world({"SALLYPORT_DESK_APPROVAL": "two"})
     admin, alice, second = await world.admin(), await world.enrolled("alice"), await world.register("second")
     await give_roles(second, "admin")
@@ -60,9 +60,8 @@ async def test_a_second_person_who_was_signed_out_confirms_nothing(make_world: A
     assert (await second.call("POST", "/auth/logout")).status_code == 204
     assert why(await world.service.desk.approve(caller, asked.json()["uid"])) is Why.INVALID_TOKEN
     # Two at least are swept where one is swept at a time.
-    monkeypatch.setattr(desk, "_SWEPT_AT_ONCE", 1)
     world.clock.advance(7_200)
-    await desk.SweepDesk(world.service.work, world.clock)()
+    await Sweep(world.service.work, world.clock, store.sweep, most=1)()
     assert (await world.service.work.read(lambda rows: store.find(rows, asked.json()["uid"], 0))) is None
 
 

@@ -21,7 +21,6 @@ from sallyport.store.work import Rows, Work
 from sallyport.users.store import read_roles, roles_of
 
 _RANDOM_BYTES: Final = 8
-_SWEPT_AT_ONCE: Final = 100
 _WRONG: Final = Refused(
     why=Why.WRONG_ENROLLMENT_CODE, pointer="/callerCode", detail="The caller code is not right, or no longer."
 )
@@ -153,17 +152,3 @@ class Approve:
     def _may_ask(self, rows: Rows, user: str) -> bool:
         roles = store.roles_of(rows, user)
         return roles is not None and self._policy.trusts(read_roles(roles))
-
-
-class SweepDesk:
-    """Erases, a few at a time, approvals and caller codes that are over."""
-
-    def __init__(self, work: Work, clock: Clock) -> None:
-        self._work = work
-        self._clock = clock
-
-    async def __call__(self) -> None:
-        """Erase until nothing is left. Short units, so that nobody waits behind them."""
-        now = self._clock.now()
-        while await self._work(lambda rows: store.sweep(rows, now, _SWEPT_AT_ONCE)) == _SWEPT_AT_ONCE:
-            pass

@@ -121,19 +121,5 @@ class TellOfReset:
         self._outbox.post(rows, reset.user, letter, reset.expires_at - self._clock.now())
 
 
-class SweepResets:
-    """Erases, a few at a time, resets that nobody took in time."""
-
-    def __init__(self, work: Work, clock: Clock) -> None:
-        self._work = work
-        self._clock = clock
-
-    async def __call__(self) -> None:
-        """Erase until nothing is left. Short units, so that nobody waits behind them."""
-        now = self._clock.now()
-        while await self._work(lambda rows: store.sweep(rows, now, _AT_ONCE)) == _AT_ONCE:
-            pass
-
-
 def _told(at: int) -> str:
     return f"{moment(at):%Y-%m-%d %H:%M} UTC"

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Final
 
 from sallyport.audit.flow.journal import Journal, attempt_by
 from sallyport.audit.rules import Entry, Event, Factor
@@ -36,7 +35,6 @@ from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.throttle import Throttle, Try
 from sallyport.users import store as users
 
-_SWEPT_AT_ONCE: Final = 100
 PROVEN = ("pwd", "otp")
 """What one has proven who enrolls: the password lately, and the code now."""
 
@@ -227,20 +225,6 @@ class SwitchOff:
         if store.switch_off(rows, user, now):
             entry = Entry(event=Event.SECRET_SWITCHED_OFF, factor=Factor.TOTP, user=user)
             self._journal.note(rows, entry, None)
-
-
-class SweepRemoved:
-    """Erases, a few at a time, authenticators that can't come back any more."""
-
-    def __init__(self, work: Work, clock: Clock) -> None:
-        self._work = work
-        self._clock = clock
-
-    async def __call__(self) -> None:
-        """Erase until nothing is left. Short units, so that nobody waits behind them."""
-        now = self._clock.now()
-        while await self._work(lambda rows: store.sweep_removed(rows, now, _SWEPT_AT_ONCE)) == _SWEPT_AT_ONCE:
-            pass
 
 
 class DrawQr:

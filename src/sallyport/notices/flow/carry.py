@@ -14,7 +14,7 @@ from sallyport.notices import store
 from sallyport.notices.carriers import Carrier, NotCarriedError
 from sallyport.notices.flow.outbox import Outbox, decoded, place
 from sallyport.notices.flow.tokens import MailedTokens, Purpose
-from sallyport.notices.rules import DEAD_LETTERS_KEPT, LEASE, Letter, pause
+from sallyport.notices.rules import LEASE, Letter, pause
 from sallyport.notices.store import Parcel
 from sallyport.store.work import Rows, Work
 
@@ -25,7 +25,6 @@ _AT_A_TIME: Final = 4
 """Mails on their way at once: a server that keeps one waiting does not keep all."""
 _LOOK_SECONDS: Final = 0.5
 """For what other processes wrote; what this one wrote is heard of at once."""
-_SWEPT_AT_ONCE: Final = 100
 
 log = structlog.get_logger()
 
@@ -140,17 +139,3 @@ class Postman:
         self._dead.count()
         log.error("mail given up", mail=parcel.uid, fault=fault, tries=parcel.tries)
         await self._work(lambda rows: store.give_up(rows, parcel, fault))
-
-
-class SweepOutbox:
-    """Erases, a few at a time, mails that nobody took."""
-
-    def __init__(self, work: Work, clock: Clock) -> None:
-        self._work = work
-        self._clock = clock
-
-    async def __call__(self) -> None:
-        """Erase until nothing is left. Short units, so that nobody waits behind them."""
-        before = self._clock.now() - DEAD_LETTERS_KEPT
-        while await self._work(lambda rows: store.sweep(rows, before, _SWEPT_AT_ONCE)) == _SWEPT_AT_ONCE:
-            pass

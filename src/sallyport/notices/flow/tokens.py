@@ -13,14 +13,13 @@ from sallyport.kernel.ids import Randomness
 from sallyport.kernel.opaque import LOST, MAILED, RESET, VERIFY, Digest, digest_of, new_token, written
 from sallyport.kernel.vault import Vault
 from sallyport.notices import store
-from sallyport.store.work import Rows, Work
+from sallyport.store.work import Rows
 
 MAILS_AN_HOUR: Final = 5
 """api.md section 6: such mails of one kind to a user."""
 MAILS_TO_AN_ADDRESS: Final = 20
 """An hour, whoever claims it: nobody fills a stranger's mailbox by way of many accounts."""
 _BUCKETS: Final = 2**20
-_SWEPT_AT_ONCE: Final = 100
 
 
 class Purpose(enum.StrEnum):
@@ -141,17 +140,3 @@ class MailedTokens:
 def address_digest(email_key: str) -> bytes:
     """Return by what mail to an address is counted, and a token bound to it."""
     return hashlib.sha256(email_key.encode()).digest()
-
-
-class SweepTokens:
-    """Erases, a few at a time, tokens that nobody counts any more."""
-
-    def __init__(self, work: Work, clock: Clock) -> None:
-        self._work = work
-        self._clock = clock
-
-    async def __call__(self) -> None:
-        """Erase until nothing is left. Short units, so that nobody waits behind them."""
-        before = self._clock.now() - HOUR
-        while await self._work(lambda rows: store.sweep_tokens(rows, before, _SWEPT_AT_ONCE)) == _SWEPT_AT_ONCE:
-            pass

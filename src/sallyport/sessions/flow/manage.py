@@ -1,20 +1,14 @@
 """Listing and ending sessions, and sweeping out those that ended by themselves."""
 
-from typing import Final
-
 from sallyport.audit.decision import together
 from sallyport.audit.flow.journal import Journal
 from sallyport.audit.rules import Event
 from sallyport.kernel.caller import Caller
-from sallyport.kernel.clock import Clock
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.sessions import store
 from sallyport.sessions.flow.keeper import SessionKeeper
 from sallyport.sessions.rules import Session
 from sallyport.store.work import Rows, Work
-
-_SWEPT_AT_ONCE: Final = 50
-"""Five milliseconds of the writer among a million users: each takes its refresh tokens along, a dozen pages in all."""
 
 
 class ManageSessions:
@@ -57,18 +51,3 @@ class ManageSessions:
             return None
 
         return await self._work(unit)
-
-
-class SweepSessions:
-    """Erases, a few at a time, what ended by itself."""
-
-    def __init__(self, work: Work, clock: Clock, longest_idle: int) -> None:
-        self._work = work
-        self._clock = clock
-        self._longest_idle = longest_idle
-
-    async def __call__(self) -> None:
-        """Erase until nothing is left. Short units, so that nobody waits behind them."""
-        before = self._clock.now() - self._longest_idle
-        while await self._work(lambda rows: store.sweep(rows, before, _SWEPT_AT_ONCE)) == _SWEPT_AT_ONCE:
-            pass

@@ -12,7 +12,7 @@ from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Randomness
 from sallyport.kernel.opaque import CLIENT, bits_of, digest_of, written
 from sallyport.kernel.vault import Vault
-from sallyport.store.work import Rows, Work
+from sallyport.store.work import Rows
 from sallyport.throttle import store
 
 LIFETIME: Final = 180 * DAY
@@ -20,8 +20,6 @@ LIFETIME: Final = 180 * DAY
 
 _RANDOM_BYTES: Final = 32
 _TAG_BYTES: Final = 8
-_SWEPT_AT_ONCE: Final = 100
-"""Two to five milliseconds of the writer among a million users, where hardly two of these rows share a page."""
 _CODE: Final = "otp"
 _MAIL: Final = "mail"
 
@@ -97,20 +95,3 @@ class KnownClients:
 
 def _beyond_a_password(proven: str) -> bool:
     return not {_CODE, _MAIL}.isdisjoint(proven.split())
-
-
-class SweepThrottles:
-    """Erases, a few at a time, counters that say nothing any more and clients that were not seen for long."""
-
-    def __init__(self, work: Work, clock: Clock) -> None:
-        self._work = work
-        self._clock = clock
-
-    async def __call__(self) -> None:
-        """Erase until nothing is left. Short units, so that nobody waits behind them."""
-        now = self._clock.now()
-        while await self._work(lambda rows: store.sweep(rows, now, _SWEPT_AT_ONCE)) == _SWEPT_AT_ONCE:
-            pass
-        before = now - LIFETIME
-        while await self._work(lambda rows: store.sweep_clients(rows, before, _SWEPT_AT_ONCE)) == _SWEPT_AT_ONCE:
-            pass
