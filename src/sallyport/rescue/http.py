@@ -143,7 +143,7 @@ class RescueRoutes:
 
     def endpoints(self) -> list[Endpoint[Any]]:
         """Declare the routes."""
-        return [*self._ways_back(), *self._about_resets()]
+        return [*self._ways_back(), *self._looks(), *self._cancelling()]
 
     def _ways_back(self) -> list[Endpoint[Any]]:
         return [
@@ -170,7 +170,7 @@ class RescueRoutes:
             ),
         ]
 
-    def _about_resets(self) -> list[Endpoint[Any]]:
+    def _looks(self) -> list[Endpoint[Any]]:
         return [
             Endpoint(
                 method="GET",
@@ -182,6 +182,21 @@ class RescueRoutes:
                 answers={200: ResetBody},
                 refusals=(Why.NOT_FOUND,),
             ),
+            Endpoint(
+                method="GET",
+                path="/mfa-resets",
+                summary="List resets of second factors that wait, oldest first",
+                who=Who.TRUSTED,
+                body=Nothing,
+                handle=self.show_all,
+                answers={200: list[ResetBody]},
+                refusals=(Why.INVALID_REQUEST,),
+                query={name: meaning for name, meaning in QUERY.items() if name != "sort"},
+            ),
+        ]
+
+    def _cancelling(self) -> list[Endpoint[Any]]:
+        return [
             Endpoint(
                 method="DELETE",
                 path="/users/{id}/recover/mfa",
@@ -204,17 +219,6 @@ class RescueRoutes:
                 handle=self.cancel_by_mail,
                 answers={204: None},
                 refusals=(Why.TOKEN_INVALID, Why.THROTTLED),
-            ),
-            Endpoint(
-                method="GET",
-                path="/mfa-resets",
-                summary="List resets of second factors that wait, oldest first",
-                who=Who.TRUSTED,
-                body=Nothing,
-                handle=self.show_all,
-                answers={200: list[ResetBody]},
-                refusals=(Why.INVALID_REQUEST,),
-                query={name: meaning for name, meaning in QUERY.items() if name != "sort"},
             ),
         ]
 
