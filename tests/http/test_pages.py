@@ -346,6 +346,31 @@ async def test_each_page_speaks_german_where_that_is_asked_for(guest: Guest) -> 
     assert "Das Passwort ist zu kurz: Es braucht mindestens 15 Zeichen." in answer.text
 
 
+async def test_another_language_is_chosen_where_a_form_was_refused_too(guest: Guest) -> None:
+    """The page of a form that stands on another one is that other one: its own address takes a `POST` alone."""
+    await guest.register()
+    await guest.get("/ui/account")
+    shown = await guest.post("/ui/verify/send")
+    (chosen,) = re.findall(r'href="([^"]+)" lang="de"', shown.text)
+    assert (await guest.get(chosen)).headers["location"] == "/ui/account"
+
+
+async def test_no_language_leads_away_from_what_is_shown_once(guest: Guest) -> None:
+    await guest.register()
+    await guest.get("/ui/authenticators/new")
+    assert 'lang="de"' in guest.page
+    await guest.enroll()
+    assert guest.codes
+    assert 'lang="de"' not in guest.page
+    await guest.get("/ui/codes/new")
+    await guest.post("/ui/codes/new")
+    assert 'lang="de"' not in guest.page
+    await guest.get("/ui/keys/new")
+    await guest.post("/ui/keys/new", **{"scope self:read": "on"})
+    assert "spk_" in guest.page
+    assert 'lang="de"' not in guest.page
+
+
 async def test_a_page_is_small_and_costs_no_hash(guest: Guest) -> None:
     await guest.register()
     await guest.enroll()

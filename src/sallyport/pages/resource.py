@@ -93,9 +93,8 @@ class PageResource:
         outcome = await self._refused(visit) or await self._handled(visit, handle)
         if isinstance(outcome, Answer):
             return outcome
-        here = self._here(visit)
         if outcome.why is Why.STEP_UP_REQUIRED:
-            return moved(f"{CONFIRM}?next={quote(here)}", visit.headers)
+            return moved(f"{CONFIRM}?next={quote(visit.here)}", visit.headers)
         if outcome.why is Why.MFA_ENROLLMENT_REQUIRED:
             return moved(NEW_AUTHENTICATOR, visit.headers)
         if outcome.why in _ENDED and visit.caller:
@@ -120,10 +119,6 @@ class PageResource:
             return uid if self._page.who is Who.OWNER else ""
         named = visit.params["id"]
         return uid if named == "me" else named
-
-    def _here(self, visit: Visit) -> str:
-        """Return the page to come back to: this one, or the one on which its form stands."""
-        return visit.path if self._page.get else self._page.home.format_map(visit.params)
 
     async def _handled(self, visit: Visit, handle: Handler) -> Answer | Refused:
         try:
@@ -155,6 +150,7 @@ class PageResource:
         wanted = form.get("next") or query.get("next", "")
         return Visit(
             path=path,
+            here=path if self._page.get else self._page.home.format_map(params),
             params=params,
             query=query,
             form=form,
@@ -175,8 +171,7 @@ class PageResource:
         return f"visitor {shown.visitor}"
 
     def _signed_out(self, visit: Visit) -> Answer:
-        here = self._here(visit)
-        onward = "" if here == HOME else f"?next={quote(here)}"
+        onward = "" if visit.here == HOME else f"?next={quote(visit.here)}"
         return moved(SIGN_IN + onward, (*visit.headers, *self._by.cookies.forget()))
 
     def _in_language(self, path: str, query: Mapping[str, str]) -> Answer:

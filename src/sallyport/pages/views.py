@@ -71,14 +71,22 @@ class Views:
             status,
             (*visit.headers, *headers, *((name.decode(), value.decode()) for name, value in why)),
             visit,
-            {"caller": visit.caller, "path": visit.path, "back": visit.back, "refused": refused, "visit": visit} | told,
+            {
+                "caller": visit.caller,
+                "path": visit.path,
+                "here": visit.here,
+                "back": visit.back,
+                "refused": refused,
+                "visit": visit,
+            }
+            | told,
         )
 
     def refusal(self, refused: Refused, language: str, headers: Headers = ()) -> Answer:
         """Render a refusal that belongs to no form."""
         status = problems.FACES[refused.why].status
         why = tuple((name.decode(), value.decode()) for name, value in problems.headers(refused))
-        told = {"caller": None, "path": "", "back": "", "refused": refused}
+        told = {"caller": None, "path": "", "here": "/ui", "back": "", "refused": refused}
         return self._rendered("refused.html", language, status, (*headers, *why), None, told)
 
     def _rendered(  # what every page has

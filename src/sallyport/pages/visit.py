@@ -30,6 +30,8 @@ class Visit:
     """A request for a page, with everything parsed."""
 
     path: str
+    here: str
+    """The page to come back to: this one, or the one on which its form stands."""
     params: Mapping[str, str]
     query: Mapping[str, str]
     form: Mapping[str, str]
