@@ -261,6 +261,29 @@ async def test_name_and_address_are_changed(guest: Guest) -> None:
     assert (await guest.post("/ui/profile", name="Mira", email="", version="x")).status_code == 409
 
 
+async def test_what_was_done_to_ones_account_is_said(guest: Guest) -> None:
+    await guest.register()
+    await guest.enroll()
+    page = (await guest.get("/ui/account")).text
+    assert 'role="status"' not in page
+    (app,) = re.findall(r'href="(/ui/authenticators/[0-9a-f-]{36})"', page)
+    new = "another battery staple horse"
+    for path, fields, said in (
+        ("/ui/profile", {"name": "Mira", "email": ""}, "It is saved."),
+        (app, {"device": "Tablet"}, "It is saved."),
+        ("/ui/password", {"current": PASSWORD, "password": new}, "Your new password is set."),
+        ("/ui/sessions/end-others", {}, "All other browsers and apps are signed out."),
+        (f"{app}/remove", {}, "It is removed."),
+        ("/ui/sign-out", {}, "You are signed out."),
+    ):
+        await guest.get("/ui/account" if path.startswith(("/ui/sessions", "/ui/sign-out")) else path)
+        version = re.findall(r'name="version" value="(\d+)"', guest.page)
+        answer = await guest.post(path, **fields, **({"version": version[0]} if version else {}))
+        shown = await guest.get(answer.headers["location"])
+        assert re.findall(r'role="status">([^<.]*\.)', shown.text) == [said], path
+        assert 'role="status"' not in (await guest.get(answer.headers["location"])).text
+
+
 async def test_sessions_are_told_in_words_and_ended(guest: Guest) -> None:
     await guest.register()
     firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -210,6 +210,29 @@ async def test_a_user_is_disabled_and_enabled(world: World) -> None:
     assert told == [("user.disabled", LOST), ("user.enabled", None)]
 
 
+async def test_no_link_makes_the_desk_believe_that_something_was_done(world: World) -> None:
+    mira = await world.enrolled("mira")
+    desk = await desk_of(world)
+    for link in (f"{page_of(mira)}?done=mfa", "/ui/admin/approvals?done"):
+        assert 'role="status"' not in (await desk.get(link)).text
+
+
+async def test_what_was_done_is_said_once(world: World) -> None:
+    mira = await world.enrolled("mira")
+    desk = await desk_of(world)
+    await desk.get(page_of(mira))
+    answer = await desk.post(f"{page_of(mira)}/disable", reason=LOST, version="0")
+    (line,) = [line for line in answer.headers.get_list("set-cookie") if "disabled" in line]
+    assert {"HttpOnly", "SameSite=Lax", "Max-Age=60"} <= set(line.split("; "))
+    assert answer.headers["location"] == page_of(mira)
+    assert (await desk.post(f"{page_of(mira)}/disable", version="0")).status_code == 409
+    assert 'role="status"' not in desk.page  # beside a refusal it would be misread
+    assert "The account is disabled" in (await desk.get(page_of(mira))).text
+    assert 'role="status"' not in (await desk.get(page_of(mira))).text
+    desk.cookies["sallyport-said"] = "<b>nothing of ours</b>"
+    assert 'role="status"' not in (await desk.get(page_of(mira))).text
+
+
 async def test_sessions_are_ended_one_and_all(world: World) -> None:
     mira = await world.register("mira")
     first = await session_of(mira)

@@ -13,7 +13,7 @@ from sallyport.authenticators.flow import (
 from sallyport.authenticators.password.flow import ChangePassword, NewPassword
 from sallyport.authenticators.password.rules import parse_password
 from sallyport.authenticators.rules import Authenticator, Plea, TotpTraits
-from sallyport.edge.answers import Answer
+from sallyport.edge.answers import Answer, Headers
 from sallyport.kernel.ids import is_uid
 from sallyport.kernel.outcomes import Granted, Refused, Why
 from sallyport.kernel.text import printable
@@ -82,7 +82,7 @@ class Account:
         outcome = await attempted(self._changed(visit))
         if isinstance(outcome, Refused):
             return self._view(visit, "profile.html", refused=outcome, user=user)
-        return moved(HOME)
+        return self._done("saved")
 
     async def _changed(self, visit: Visit) -> User | Refused:
         name, typed = parse_name(visit.field("name").strip()), visit.field("email").strip()
@@ -106,7 +106,7 @@ class Account:
         if isinstance(outcome, Refused):
             return self._view(visit, "password.html", refused=outcome)
         headers = await self._entry.headers(outcome)
-        return headers if isinstance(headers, Refused) else moved(HOME, headers)
+        return headers if isinstance(headers, Refused) else self._done("password", headers)
 
     async def _password_changed(self, visit: Visit) -> Granted | Refused:
         held = await self._authenticators.all(visit.me.uid)
@@ -139,7 +139,7 @@ class Account:
     async def rename(self, visit: Visit) -> Answer | Refused:
         """Give an authenticator another name."""
         outcome = await attempted(self._renamed(visit))
-        return await self._one(visit, outcome) if isinstance(outcome, Refused) else moved(HOME)
+        return await self._one(visit, outcome) if isinstance(outcome, Refused) else self._done("saved")
 
     async def _renamed(self, visit: Visit) -> Authenticator | Refused:
         text = printable("/device", visit.field("device").strip()) or None
@@ -164,23 +164,23 @@ class Account:
             forbidden=lambda _: None,
         )
         outcome = await self._describe(visit.me, wish)
-        return await self._one(visit, outcome) if isinstance(outcome, Refused) else moved(HOME)
+        return await self._one(visit, outcome) if isinstance(outcome, Refused) else self._done("resumed")
 
     async def take_away(self, visit: Visit) -> Answer | Refused:
         """Remove an authenticator."""
         plea = Plea(lost=visit.field("lost") == "yes")
         refused = await self._remove(visit.me, visit.me.uid, visit.params["sid"], plea)
         # What is one's own never waits for a second person.
-        return await self._one(visit, refused) if isinstance(refused, Refused) else moved(HOME)
+        return await self._one(visit, refused) if isinstance(refused, Refused) else self._done("secret")
 
     async def end_session(self, visit: Visit) -> Answer | Refused:
         """End one session."""
         refused = await self._sessions.end(visit.me, visit.me.uid, visit.params["sid"])
-        return moved(HOME) if refused is None or refused.why is Why.NOT_FOUND else refused
+        return self._done("session") if refused is None or refused.why is Why.NOT_FOUND else refused
 
     async def end_others(self, visit: Visit) -> Answer | Refused:
         """End all sessions but this one."""
-        return await self._sessions.end_others(visit.me, visit.me.uid) or moved(HOME)
+        return await self._sessions.end_others(visit.me, visit.me.uid) or self._done("others")
 
     async def events(self, visit: Visit) -> Answer | Refused:
         """Show what happened to the account, newest first."""
@@ -197,6 +197,9 @@ class Account:
         shown = found[:_EVENTS_AT_ONCE]
         older = shown[-1].uid if len(found) > _EVENTS_AT_ONCE else ""
         return self._view(visit, "events.html", records=shown, older=older)
+
+    def _done(self, what: str, headers: Headers = ()) -> Answer:
+        return moved(HOME, (*headers, *self._entry.cookies.say(what)))
 
     def pages(self) -> list[Page]:
         """Declare the pages."""

@@ -5,12 +5,13 @@ from typing import Final
 
 from sallyport.edge.answers import Headers
 from sallyport.edge.client import Header
-from sallyport.kernel.clock import DAY, SECOND
+from sallyport.kernel.clock import DAY, MINUTE, SECOND
 from sallyport.kernel.hidden import Hidden
 from sallyport.login.rules import CHALLENGE_LIFETIME
 
 _LANGUAGE: Final = "sallyport-language"
 _YEAR: Final = 365 * DAY // SECOND
+_SAID_FOR: Final = MINUTE // SECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,8 @@ class Shown:
     visitor: str = ""
     """Binds the forms of one who is not signed in. It opens nothing."""
     language: str = ""
+    said: str = ""
+    """The name of what was just done, to be told once."""
 
 
 class Cookies:
@@ -32,6 +35,7 @@ class Cookies:
         self._session = f"{prefix}sallyport-session"
         self._challenge = f"{prefix}sallyport-challenge"
         self._visitor = f"{prefix}sallyport-visitor"
+        self._said = f"{prefix}sallyport-said"
 
     def read(self, headers: list[Header]) -> Shown:
         """Return what a request shows; of a name that stands twice the first."""
@@ -47,6 +51,7 @@ class Cookies:
             challenge=Hidden(challenge) if challenge else None,
             visitor=found.get(self._visitor, ""),
             language=found.get(_LANGUAGE, ""),
+            said=found.get(self._said, ""),
         )
 
     def session(self, token: Hidden[str]) -> Headers:
@@ -64,6 +69,14 @@ class Cookies:
     def language(self, language: str) -> Headers:
         """Keep the choice of a language."""
         return (self._set(_LANGUAGE, language, f"; Max-Age={_YEAR}"),)
+
+    def say(self, name: str) -> Headers:
+        """Have the next page tell what was done: in a cookie, because a link could say it of what never was."""
+        return (self._set(self._said, name, f"; Max-Age={_SAID_FOR}"),)
+
+    def hush(self) -> Headers:
+        """Erase what the page has told."""
+        return (self._erased(self._said),)
 
     def forget(self) -> Headers:
         """Erase session and challenge."""

@@ -132,7 +132,8 @@ class Doors:
         """End the session of this browser."""
         if refused := await self._manage.end(visit.me, visit.me.uid, visit.me.session):
             return refused
-        return moved(SIGN_IN, (*visit.headers, *self._entry.cookies.forget(), *_AWAY))
+        cookies = self._entry.cookies
+        return moved(SIGN_IN, (*visit.headers, *cookies.forget(), *cookies.say("signed-out"), *_AWAY))
 
     async def new_account(self, visit: Visit) -> Answer | Refused:
         """Show the form of registration."""

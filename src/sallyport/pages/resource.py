@@ -148,6 +148,7 @@ class PageResource:
             shown = replace(shown, visitor=self._by.randomness(_VISITOR_BYTES).hex())
             given = self._by.cookies.visitor(shown.visitor)
         wanted = form.get("next") or query.get("next", "")
+        said = "" if form else shown.said  # beside a form that was refused it would be misread
         return Visit(
             path=path,
             here=path if self._page.get else self._page.home.format_map(params),
@@ -161,6 +162,8 @@ class PageResource:
             form_token=self._by.tokens.make(self._bound_to(caller, shown)),
             own_token=self._by.tokens.make(_of_session(caller)) if caller else "",
             headers=given,
+            said=said,
+            if_said=self._by.cookies.hush() if said else (),
             back=wanted if self._by.places.known(wanted) else HOME,
         )
 

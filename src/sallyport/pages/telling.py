@@ -111,6 +111,25 @@ SCOPES: Final = {
     "introspect": N_("Ask whether a token is good"),
 }
 
+DONE: Final = {
+    "approved": N_("It is confirmed and done."),
+    "disabled": N_("The account is disabled, and all its sessions are over."),
+    "enabled": N_("The account is enabled again."),
+    "mfa": N_("All second factors are removed. At the next sign-in the password is enough, until a new one is set up."),
+    "others": N_("All other browsers and apps are signed out."),
+    "password": N_("Your new password is set. All other browsers and apps are signed out."),
+    "reset": N_("The reset is cancelled."),
+    "resumed": N_("The key is good again."),
+    "role": N_("The role is deleted."),
+    "saved": N_("It is saved."),
+    "secret": N_("It is removed."),
+    "session": N_("The session is over."),
+    "sessions": N_("All sessions are over."),
+    "signed-out": N_("You are signed out."),
+    "waits": N_("Nothing is removed yet: a second person has to confirm it within an hour."),
+}
+"""What is said, once, when an act is done."""
+
 _REFUSALS: Final = {
     Why.INVALID_CREDENTIALS: N_("Name or password is not right."),
     Why.CHALLENGE_INVALID: N_("This sign-in took too long, or too many codes were wrong. Begin again."),

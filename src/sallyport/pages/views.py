@@ -69,13 +69,14 @@ class Views:
             template,
             visit.language,
             status,
-            (*visit.headers, *headers, *((name.decode(), value.decode()) for name, value in why)),
+            (*visit.headers, *visit.if_said, *headers, *((name.decode(), value.decode()) for name, value in why)),
             visit,
             {
                 "caller": visit.caller,
                 "path": visit.path,
                 "here": visit.here,
                 "back": visit.back,
+                "said": telling.DONE.get(visit.said, ""),
                 "refused": refused,
                 "visit": visit,
             }
@@ -86,7 +87,7 @@ class Views:
         """Render a refusal that belongs to no form."""
         status = problems.FACES[refused.why].status
         why = tuple((name.decode(), value.decode()) for name, value in problems.headers(refused))
-        told = {"caller": None, "path": "", "here": "/ui", "back": "", "refused": refused}
+        told = {"caller": None, "path": "", "here": "/ui", "back": "", "said": "", "refused": refused}
         return self._rendered("refused.html", language, status, (*headers, *why), None, told)
 
     def _rendered(  # what every page has

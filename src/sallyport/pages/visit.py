@@ -46,6 +46,10 @@ class Visit:
     """For those forms of every page that act on the session; empty where there is none."""
     headers: Headers = ()
     """What the answer has to carry, whatever it is."""
+    said: str = ""
+    """The name of what was just done, for the page that is shown now."""
+    if_said: Headers = ()
+    """What a page has to carry that tells it."""
     back: str = HOME
     """Where this visit leads on to when it is done: a page of ours, whatever was asked for."""
 

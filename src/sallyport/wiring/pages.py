@@ -54,7 +54,7 @@ def site(service: "Service") -> Site:
         *enrollment(service, entry, views).pages(),
         *account(service, entry, views).pages(),
         *mailed(service, cookies, views).pages(),
-        *desk(service, views),
+        *desk(service, cookies, views),
         *Lost(lost=service.desk.lost_device, views=views).pages(),
         *resetting(service, entry, views).pages(),
         *Keys(create=service.flows.programs.create_api_key, clock=service.clock, views=views).pages(),
@@ -73,7 +73,7 @@ def site(service: "Service") -> Site:
     return Site(declared, assets, doorman)
 
 
-def desk(service: "Service", views: Views) -> list[Page]:
+def desk(service: "Service", cookies: Cookies, views: Views) -> list[Page]:
     """Return the pages of the desk."""
     flows, gate = service.flows, service.gate
     people = People(
@@ -93,8 +93,15 @@ def desk(service: "Service", views: Views) -> list[Page]:
         resets=service.desk.resets,
         gate=gate,
         people=people,
+        cookies=cookies,
     )
-    approvals = Approvals(approve=service.desk.approve, resets=service.desk.resets, users=flows.read_users, views=views)
+    approvals = Approvals(
+        approve=service.desk.approve,
+        resets=service.desk.resets,
+        users=flows.read_users,
+        cookies=cookies,
+        views=views,
+    )
     roles = Roles(
         read=flows.roles.read,
         create=flows.roles.create,
@@ -102,6 +109,7 @@ def desk(service: "Service", views: Views) -> list[Page]:
         delete=flows.roles.delete,
         trusts=flows.roles.holders.trusts,
         users=flows.read_users,
+        cookies=cookies,
         views=views,
     )
     log = Log(audit=flows.read_audit, users=flows.read_users, views=views)

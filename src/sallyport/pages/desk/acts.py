@@ -12,6 +12,7 @@ from sallyport.edge.endpoint import Who
 from sallyport.edge.gate import Gate
 from sallyport.edge.reason import Reasoned, reason_in
 from sallyport.kernel.outcomes import Pending, Refused
+from sallyport.pages.cookies import Cookies
 from sallyport.pages.desk.people import People
 from sallyport.pages.visit import ONE_USER, Handler, Page, Visit, attempted, moved, version_in
 from sallyport.rescue.resets import Resets
@@ -33,6 +34,7 @@ class Acts:
         resets: Resets,
         gate: Gate,
         people: People,
+        cookies: Cookies,
     ) -> None:
         self._change = change
         self._remove = remove
@@ -40,6 +42,7 @@ class Acts:
         self._resets = resets
         self._gate = gate
         self._people = people
+        self._cookies = cookies
 
     async def disable(self, visit: Visit) -> Answer | Refused:
         """Stop a user."""
@@ -107,8 +110,7 @@ class Acts:
     async def _told(self, visit: Visit, outcome: Pending | Refused | None, done: str) -> Answer | Refused:
         if isinstance(outcome, Refused):
             return await self._people.shown(visit, outcome)
-        here = ONE_USER.format_map(visit.params)
-        return moved(f"{here}?done={_WAITS if isinstance(outcome, Pending) else done}")
+        return moved(visit.here, self._cookies.say(_WAITS if isinstance(outcome, Pending) else done))
 
     def pages(self) -> list[Page]:
         """Declare the pages."""

@@ -8,6 +8,7 @@ from sallyport.edge.answers import Answer
 from sallyport.edge.endpoint import Who
 from sallyport.kernel.ids import is_uid
 from sallyport.kernel.outcomes import Refused
+from sallyport.pages.cookies import Cookies
 from sallyport.pages.views import Views
 from sallyport.pages.visit import DESK, Page, Visit, moved
 from sallyport.rescue.resets import Resets
@@ -20,10 +21,11 @@ APPROVALS: Final = f"{DESK}/approvals"
 class Approvals:
     """The page of a second person."""
 
-    def __init__(self, *, approve: Approve, resets: Resets, users: ReadUsers, views: Views) -> None:
+    def __init__(self, *, approve: Approve, resets: Resets, users: ReadUsers, cookies: Cookies, views: Views) -> None:
         self._approve = approve
         self._resets = resets
         self._users = users
+        self._cookies = cookies
         self._view = views.page
 
     async def waiting(self, visit: Visit) -> Answer | Refused:
@@ -44,13 +46,12 @@ class Approvals:
                 [*(uid for one in shown for uid in (one.user, one.asked_by)), *(reset.user for reset in resets)]
             ),
             onward=shown[-1].uid if len(found) > _AT_ONCE else "",
-            done="done" in visit.query,
         )
 
     async def confirm(self, visit: Visit) -> Answer | Refused:
         """Confirm one, as the second person."""
         refused = await self._approve(visit.me, visit.params["sid"])
-        return await self._shown(visit, refused) if refused else moved(f"{APPROVALS}?done")
+        return await self._shown(visit, refused) if refused else moved(APPROVALS, self._cookies.say("approved"))
 
     def pages(self) -> list[Page]:
         """Declare the pages."""

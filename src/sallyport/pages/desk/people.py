@@ -34,17 +34,6 @@ _ONLY: Final = {
 }
 _FIRST: Final = {"mfa": 0, "mfabackup": 1, "password": 2}
 """What the desk is asked about comes first; there may be a hundred keys and devices."""
-DONE: Final = {
-    "disabled": N_("The account is disabled, and all its sessions are over."),
-    "enabled": N_("The account is enabled again."),
-    "sessions": N_("All sessions are over."),
-    "session": N_("The session is over."),
-    "secret": N_("It is removed."),
-    "mfa": N_("All second factors are removed. At the next sign-in the password is enough, until a new one is set up."),
-    "reset": N_("The reset is cancelled."),
-    "waits": N_("Nothing is removed yet: a second person has to confirm it within an hour."),
-}
-"""What is said once an act is done."""
 
 
 class People:
@@ -115,7 +104,6 @@ class People:
             records=records,
             names=await self._users.names(record.actor for record in records),
             rules=self._rules,
-            done=DONE.get(visit.query.get("done", "")),
         )
 
     async def _may(self, who: Who, visit: Visit) -> bool:

@@ -8,6 +8,7 @@ from sallyport.edge.endpoint import Who
 from sallyport.kernel.ids import is_uid
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.text import bounded, printable
+from sallyport.pages.cookies import Cookies
 from sallyport.pages.views import Views
 from sallyport.pages.visit import DESK, Handler, Page, Visit, attempted, moved, version_in
 from sallyport.roles.flow.read import ReadRoles
@@ -38,6 +39,7 @@ class Roles:
         delete: DeleteRole,
         trusts: Callable[[Role], bool],
         users: ReadUsers,
+        cookies: Cookies,
         views: Views,
     ) -> None:
         self._read = read
@@ -46,6 +48,7 @@ class Roles:
         self._delete = delete
         self._trusts = trusts
         self._users = users
+        self._cookies = cookies
         self._view = views.page
 
     async def all(self, visit: Visit) -> Answer | Refused:
@@ -128,12 +131,12 @@ class Roles:
     async def _told(self, visit: Visit, outcome: Role | Refused) -> Answer | Refused:
         if isinstance(outcome, Refused):
             return await self._shown(visit, outcome)
-        return moved(ONE_ROLE.format_map(visit.params))
+        return moved(visit.here, self._cookies.say("saved"))
 
     async def delete(self, visit: Visit) -> Answer | Refused:
         """Delete a role."""
         refused = await self._delete(visit.me, visit.params["id"])
-        return await self._shown(visit, refused) if refused else moved(ROLES)
+        return await self._shown(visit, refused) if refused else moved(ROLES, self._cookies.say("role"))
 
     def pages(self) -> list[Page]:
         """Declare the pages."""
