@@ -95,6 +95,10 @@ def _with_an_account(human: Human) -> Iterator[str]:
     human.submit()
     human.page.wait_for_selector("#key")
     yield "key"
+    human.open("/ui/sessions")
+    yield "list, of sessions"
+    human.open("/ui/keys")
+    yield "list, of keys"
     human.open("/ui/account")
     yield "account"
     human.page.locator('a[href*="/ui/authenticators/0"]').first.click()

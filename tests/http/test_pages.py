@@ -302,6 +302,39 @@ async def test_sessions_are_told_in_words_and_ended(guest: Guest) -> None:
     assert "/ui/sessions/" not in (await guest.get("/ui/account")).text
 
 
+async def test_an_account_of_many_keys_devices_and_sessions_is_a_small_page_and_lists_behind_it(world: World) -> None:
+    mira = await world.register("mira")
+    many = 26
+    for number in range(many):
+        device = {"type": "device", "secret": f"a value that a program has made up, {number}"}
+        for body in ({"type": "apikey"}, device):
+            made = await mira.call("POST", "/users/me/secrets", body | {"description": f"no {number} " + "x" * 3000})
+            assert made.status_code == 200, made.text
+        world.clock.advance(1)
+        await mira.login()
+    guest = await signed_in(world, mira)
+    page = await guest.get("/ui/account")
+    assert len(page.content) < 30_000
+    assert page.text.count('href="/ui/authenticators/0') == 20
+    assert page.text.count('/end"') == 9  # and this browser
+    for path, said, row in (
+        ("/ui/keys", "All 26 API keys", 'href="/ui/authenticators/0'),
+        ("/ui/devices", "All 26 known devices", 'href="/ui/authenticators/0'),
+        ("/ui/sessions", "All 28 sessions", '<time datetime="'),
+    ):
+        assert f'href="{path}">{said}</a>' in page.text
+        first = await guest.get(path)
+        assert first.text.count(row) == 25
+        assert len(first.content) < 30_000
+        (onward,) = re.findall(rf'href="({path}\?from=25)"', first.text)
+        rest = (await guest.get(onward)).text
+        assert rest.count(row) == int(said.split()[1]) - 25
+        assert "?from=" not in rest
+    assert (await guest.get("/ui/sessions?from=x")).text.count('<time datetime="') == 25
+    few = await signed_in(world, await world.register("few"))
+    assert "All " not in (await few.get("/ui/account")).text
+
+
 async def test_what_happened_is_told_in_pages(guest: Guest) -> None:
     await guest.register()
     for _ in range(13):

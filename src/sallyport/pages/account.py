@@ -18,6 +18,7 @@ from sallyport.kernel.ids import is_uid
 from sallyport.kernel.outcomes import Granted, Refused, Why
 from sallyport.kernel.text import printable
 from sallyport.pages.doors import Entry
+from sallyport.pages.lists import in_order
 from sallyport.pages.views import Views
 from sallyport.pages.visit import HOME, Page, Visit, attempted, moved, version_in
 from sallyport.sessions.flow.manage import ManageSessions
@@ -25,6 +26,8 @@ from sallyport.users.flow import Change, ChangeUser, ReadUsers
 from sallyport.users.rules import User, parse_email, parse_name
 
 _EVENTS_AT_ONCE = 25
+_AT_ONCE = 10
+"""Of a list that may be long; the rest has a page of its own."""
 
 
 class Account:
@@ -66,8 +69,9 @@ class Account:
         )
         if isinstance(user, Refused):
             return Refused(why=Why.INVALID_TOKEN)
-        sessions.sort(key=lambda session: (session.uid != visit.me.session, -session.last_used_at))
-        return self._view(visit, "account.html", refused=refused, user=user, sessions=sessions, **_sorted_out(held))
+        sessions = in_order(sessions, visit)
+        told = _sorted_out(held) | {"user": user, "sessions": sessions, "at_once": _AT_ONCE}
+        return self._view(visit, "account.html", refused=refused, **told)
 
     async def profile(self, visit: Visit) -> Answer | Refused:
         """Show name and address, to change them."""

@@ -108,6 +108,12 @@ async def attempted(outcome: Awaitable[T | Refused]) -> T | Refused:
         return Refused(why=Why.INVALID_REQUEST, pointer=unfit.pointer, detail=unfit.detail)
 
 
+def passed_over(visit: Visit) -> int:
+    """Return how many of a list to pass over; 0 for what no link of ours says."""
+    text = visit.query.get("from", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0  # noqa: PLR2004  # of some thousand
+
+
 def version_in(visit: Visit) -> int:
     """Return the version that a form was made from; one that no form of ours has fits nothing."""
     text = visit.field("version")

@@ -19,6 +19,7 @@ from sallyport.pages.doors import Doors, Entry
 from sallyport.pages.enrollment import Enrollment
 from sallyport.pages.forms import FormTokens, Origins
 from sallyport.pages.keys import Keys
+from sallyport.pages.lists import Lists
 from sallyport.pages.lost import Lost
 from sallyport.pages.mailed import Mailed
 from sallyport.pages.places import Places
@@ -53,6 +54,9 @@ def site(service: "Service") -> Site:
         *doors(service, entry, views).pages(),
         *enrollment(service, entry, views).pages(),
         *account(service, entry, views).pages(),
+        *Lists(
+            authenticators=service.flows.read_authenticators, sessions=service.flows.manage_sessions, views=views
+        ).pages(),
         *mailed(service, cookies, views).pages(),
         *desk(service, cookies, views),
         *Lost(lost=service.desk.lost_device, views=views).pages(),

@@ -16,7 +16,7 @@ from sallyport.kernel.policy import DeskRules
 from sallyport.kernel.text import bounded
 from sallyport.pages.telling import N_
 from sallyport.pages.views import Views
-from sallyport.pages.visit import DESK, ONE_USER, Page, Visit, moved
+from sallyport.pages.visit import DESK, ONE_USER, Page, Visit, moved, passed_over
 from sallyport.rescue.resets import Resets
 from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.users.flow import Found, ReadUsers
@@ -78,7 +78,7 @@ class People:
 
     async def shown(self, visit: Visit, refused: Refused | None) -> Answer | Refused:
         """Show one user, and beside that why something was not done."""
-        uid, skip = visit.params["id"], _number(visit.query.get("from", ""))
+        uid, skip = visit.params["id"], passed_over(visit)
         user = await self._users.one(uid)
         if isinstance(user, Refused):
             return user
@@ -117,11 +117,6 @@ class People:
             # Fresh, because the route that lists authenticators of others is.
             Page(path=ONE_USER, who=Who.OWNER_OR_TRUSTED, get=self.one, fresh=True, while_unenrolled=False),
         ]
-
-
-def _number(text: str) -> int:
-    """Return how many to pass over; 0 for what no link of ours says."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0  # noqa: PLR2004  # of a few hundred
 
 
 def _wanted(typed: str, only: str) -> tuple[str, UserFilter] | None:
