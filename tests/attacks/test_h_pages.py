@@ -17,6 +17,7 @@ FRESH = {
     "/ui/authenticators/{sid}/remove",
     "/ui/authenticators/{sid}/resume",
     "/ui/codes/new",
+    "/ui/erase",
     "/ui/keys/new",
     "/ui/password",
     "/ui/profile",

@@ -89,7 +89,7 @@ def _with_an_account(human: Human) -> Iterator[str]:
     human.page.wait_for_selector("#codes")
     yield "codes"
     human.codes = tuple(human.page.locator("#codes code").all_inner_texts())
-    for path in ("events", "profile", "password", "codes/new", "keys/new"):
+    for path in ("events", "profile", "password", "erase", "codes/new", "keys/new"):
         human.open(f"/ui/{path}")
         yield {"codes/new": "new_codes", "keys/new": "new_key"}.get(path, path)
     human.submit()

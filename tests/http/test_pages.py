@@ -284,6 +284,31 @@ async def test_what_was_done_to_ones_account_is_said(guest: Guest) -> None:
         assert 'role="status"' not in (await guest.get(answer.headers["location"])).text
 
 
+async def test_an_account_is_erased_by_its_owner(guest: Guest) -> None:
+    await guest.register()
+    other = Guest(guest.world, "mira")
+    await other.sign_in()
+    assert 'href="/ui/erase"' in (await guest.get("/ui/account")).text
+    assert 'href="/ui/account"' in (await guest.get("/ui/erase")).text
+    answer = await guest.post("/ui/erase")
+    assert (answer.headers["location"], guest.session) == ("/ui/sign-in", "")
+    assert answer.headers["clear-site-data"] == '"cache"'
+    assert "The account is erased." in (await guest.get("/ui/sign-in")).text
+    assert (await other.get("/ui/account")).headers["location"] == "/ui/sign-in"
+    assert (await guest.world.password("mira", PASSWORD)).status_code == 401
+    await guest.register()  # the name is free
+
+
+async def test_erasing_ones_account_wants_a_fresh_proof_and_somebody_left_who_is_trusted(world: World) -> None:
+    admin = await signed_in(world, await world.admin())
+    await admin.get("/ui/erase")
+    answer = await admin.post("/ui/erase")
+    assert (answer.status_code, "Nobody would be left who may act on others" in answer.text) == (409, True)
+    world.clock.advance(601)
+    answer = await admin.post("/ui/erase")
+    assert answer.headers["location"] == "/ui/confirm?next=/ui/erase"
+
+
 async def test_sessions_are_told_in_words_and_ended(guest: Guest) -> None:
     await guest.register()
     firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -52,6 +52,7 @@ def acts_on(person: Person, session: str) -> list[str]:
             "cancel-reset",
             f"sessions/{session}/end",
             "remove-mfa",
+            "erase",
             f"authenticators/{person.totp}/remove",
         )
     ]
@@ -208,6 +209,21 @@ async def test_a_user_is_disabled_and_enabled(world: World) -> None:
     assert await done(answer, desk) == "The account is enabled again."
     told = await fetch(world, "SELECT event, detail FROM audit_log WHERE event IN ('user.disabled', 'user.enabled')")
     assert told == [("user.disabled", LOST), ("user.enabled", None)]
+
+
+async def test_a_user_is_erased_with_a_reason(make_world: MakeWorld) -> None:
+    world: World = await make_world(STRICT)
+    mira = await world.enrolled("mira")
+    desk = await desk_of(world)
+    await desk.get(page_of(mira))
+    assert (await desk.post(f"{page_of(mira)}/erase")).status_code == 400
+    answer = await desk.post(f"{page_of(mira)}/erase", reason=LOST)
+    assert answer.headers["location"] == "/ui/admin/users"
+    assert await done(answer, desk) == "The account is erased."
+    assert (await desk.get(page_of(mira))).status_code == 404
+    assert (await mira.call("GET", "/users/me")).status_code == 401
+    told = await fetch(world, "SELECT user_id, detail FROM audit_log WHERE event = 'user.deleted'")
+    assert told == [(mira.uid, LOST)]
 
 
 async def test_no_link_makes_the_desk_believe_that_something_was_done(world: World) -> None:

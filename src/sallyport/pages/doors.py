@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from sallyport.authenticators.codes import parse_code
@@ -22,6 +22,7 @@ from sallyport.login.rules import parse_identifier
 from sallyport.pages.cookies import Cookies
 from sallyport.pages.views import Views
 from sallyport.pages.visit import (
+    AWAY,
     CODE,
     CONFIRM,
     HOME,
@@ -36,9 +37,6 @@ from sallyport.sessions.flow.browser import BindBrowser
 from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.throttle.flow.known_clients import LIFETIME
 from sallyport.users.rules import parse_email, parse_name
-
-_AWAY: Final = (("clear-site-data", '"cache"'),)
-"""Whoever goes back after signing out sees nothing of what was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +131,7 @@ class Doors:
         if refused := await self._manage.end(visit.me, visit.me.uid, visit.me.session):
             return refused
         cookies = self._entry.cookies
-        return moved(SIGN_IN, (*visit.headers, *cookies.forget(), *cookies.say("signed-out"), *_AWAY))
+        return moved(SIGN_IN, (*visit.headers, *cookies.forget(), *cookies.say("signed-out"), *AWAY))
 
     async def new_account(self, visit: Visit) -> Answer | Refused:
         """Show the form of registration."""

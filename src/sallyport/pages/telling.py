@@ -115,6 +115,7 @@ DONE: Final = {
     "approved": N_("It is confirmed and done."),
     "disabled": N_("The account is disabled, and all its sessions are over."),
     "enabled": N_("The account is enabled again."),
+    "erased": N_("The account is erased."),
     "mfa": N_("All second factors are removed. At the next sign-in the password is enough, until a new one is set up."),
     "others": N_("All other browsers and apps are signed out."),
     "password": N_("Your new password is set. All other browsers and apps are signed out."),

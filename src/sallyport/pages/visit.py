@@ -22,6 +22,9 @@ ONE_USER: Final = f"{DESK}/users/{{id}}"
 """About another user: `{id}` is never the visitor."""
 NEW_AUTHENTICATOR: Final = "/ui/authenticators/new"
 
+AWAY: Final = (("clear-site-data", '"cache"'),)
+"""Whoever goes back after signing out sees nothing of what was."""
+
 T = TypeVar("T")
 
 

@@ -17,6 +17,7 @@ from sallyport.pages.desk.policy import Rules
 from sallyport.pages.desk.roles import Roles
 from sallyport.pages.doors import Doors, Entry
 from sallyport.pages.enrollment import Enrollment
+from sallyport.pages.erasing import Erasing
 from sallyport.pages.forms import FormTokens, Origins
 from sallyport.pages.keys import Keys
 from sallyport.pages.lists import Lists
@@ -58,6 +59,7 @@ def site(service: "Service") -> Site:
             authenticators=service.flows.read_authenticators, sessions=service.flows.manage_sessions, views=views
         ).pages(),
         *mailed(service, cookies, views).pages(),
+        *Erasing(delete=service.flows.delete_user, cookies=cookies, views=views).pages(),
         *desk(service, cookies, views),
         *Lost(lost=service.desk.lost_device, views=views).pages(),
         *resetting(service, entry, views).pages(),
@@ -92,6 +94,7 @@ def desk(service: "Service", cookies: Cookies, views: Views) -> list[Page]:
     )
     acts = Acts(
         change=flows.change_user,
+        delete=flows.delete_user,
         remove=flows.remove,
         sessions=flows.manage_sessions,
         resets=service.desk.resets,

@@ -13,11 +13,11 @@ from sallyport.edge.gate import Gate
 from sallyport.edge.reason import Reasoned, reason_in
 from sallyport.kernel.outcomes import Pending, Refused
 from sallyport.pages.cookies import Cookies
-from sallyport.pages.desk.people import People
+from sallyport.pages.desk.people import USERS, People
 from sallyport.pages.visit import ONE_USER, Handler, Page, Visit, attempted, moved, version_in
 from sallyport.rescue.resets import Resets
 from sallyport.sessions.flow.manage import ManageSessions
-from sallyport.users.flow import Change, ChangeUser
+from sallyport.users.flow import Change, ChangeUser, DeleteUser
 
 _WAITS: Final = "waits"
 
@@ -29,6 +29,7 @@ class Acts:
         self,
         *,
         change: ChangeUser,
+        delete: DeleteUser,
         remove: RemoveAuthenticator,
         sessions: ManageSessions,
         resets: Resets,
@@ -37,6 +38,7 @@ class Acts:
         cookies: Cookies,
     ) -> None:
         self._change = change
+        self._delete = delete
         self._remove = remove
         self._sessions = sessions
         self._resets = resets
@@ -60,6 +62,15 @@ class Acts:
         wish = Change(version=version, fields=fields, forbidden=lambda _: None, reason=reason)
         changed = await self._change(visit.me, visit.params["id"], wish)
         return changed if isinstance(changed, Refused) else None
+
+    async def erase(self, visit: Visit) -> Answer | Refused:
+        """Erase a user."""
+        refused = await attempted(self._erased(visit))
+        return await self._people.shown(visit, refused) if refused else moved(USERS, self._cookies.say("erased"))
+
+    async def _erased(self, visit: Visit) -> Refused | None:
+        reason = self._reason(visit)
+        return reason if isinstance(reason, Refused) else await self._delete(visit.me, visit.params["id"], reason)
 
     async def end_sessions(self, visit: Visit) -> Answer | Refused:
         """End all sessions of a user."""
@@ -117,6 +128,7 @@ class Acts:
         return [
             _form("disable", Who.OWNER_OR_DESK_OPEN, self.disable),
             _form("enable", Who.OWNER_OR_DESK_OPEN, self.enable),
+            _form("erase", Who.OWNER_OR_DESK_OPEN, self.erase),
             _form("end-sessions", Who.OWNER_OR_DESK, self.end_sessions),
             _form("sessions/{sid}/end", Who.OWNER_OR_DESK, self.end_session),
             _form("cancel-reset", Who.OWNER_OR_DESK, self.cancel_reset),

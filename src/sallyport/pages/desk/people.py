@@ -22,6 +22,7 @@ from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.users.flow import Found, ReadUsers
 from sallyport.users.rules import EVERYBODY, UserFilter, email_key, name_key
 
+USERS: Final = f"{DESK}/users"
 _AT_ONCE: Final = 25
 _HELD_SHOWN: Final = 20
 _SESSIONS_SHOWN: Final = 20
@@ -68,7 +69,7 @@ class People:
         if wanted:
             found = await self._users.search(*wanted, after=after if is_uid(after) else None, limit=_AT_ONCE)
         if isinstance(found, Refused):
-            return moved(f"{DESK}/users")
+            return moved(USERS)
         choices = {name: words for name, (_, words) in _ONLY.items()}
         return self._view(visit, "admin/users.html", found=found, typed=typed, only=only, choices=choices)
 
@@ -113,7 +114,7 @@ class People:
     def pages(self) -> list[Page]:
         """Declare the pages."""
         return [
-            Page(path=f"{DESK}/users", who=Who.TRUSTED, get=self.search, while_unenrolled=False),
+            Page(path=USERS, who=Who.TRUSTED, get=self.search, while_unenrolled=False),
             # Fresh, because the route that lists authenticators of others is.
             Page(path=ONE_USER, who=Who.OWNER_OR_TRUSTED, get=self.one, fresh=True, while_unenrolled=False),
         ]
