@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sallyport.audit.decision import Decision, by_client, explained, read, second_factor, together, written
+from sallyport.audit import decision as decisions
+from sallyport.audit.decision import Decision, by_client, read, second_factor, together, written
 from sallyport.audit.rules import Event, Factor, Outcome, Record
 
 TEXTS = st.none() | st.text(min_size=1)
@@ -56,6 +57,10 @@ def record(
         request_id="",
         detail=detail,
     )
+
+
+def explained(one: Record) -> list[str]:
+    return list(map(str, decisions.explained(one)))
 
 
 def test_a_login_that_came_too_late_is_no_wrong_code() -> None:

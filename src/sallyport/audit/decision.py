@@ -22,12 +22,29 @@ RESET: Final = "reset"
 ALONE: Final = "alone"
 """A backup code that was typed in place of the password."""
 
+
+class Sentence(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said in English, and the values in it: who says it in another language says the same of them."""
+
+    text: str
+    values: dict[str, "Sentence | str | int"]
+
+    def __str__(self) -> str:
+        """Return it in English."""
+        return self.text % {name: str(value) for name, value in self.values.items()}
+
+
+def said(text: str, **values: Sentence | str | int) -> Sentence:
+    """Say a text, which catalogs find by this call."""
+    return Sentence(text=text, values=values)
+
+
 _SAID: Final = {
-    Factor.PASSWORD: "The password",
-    Factor.TOTP: "The code of the app",
-    Factor.BACKUP_CODE: "The backup code",
-    Factor.DEVICE: "The value of the device",
-    Factor.API_KEY: "The API key",
+    Factor.PASSWORD: said("The password"),
+    Factor.TOTP: said("The code of the app"),
+    Factor.BACKUP_CODE: said("The backup code"),
+    Factor.DEVICE: said("The value of the device"),
+    Factor.API_KEY: said("The API key"),
 }
 
 
@@ -94,69 +111,89 @@ def second_factor(record: Record) -> str:
     return "asked" if is_challenge else "not asked"
 
 
-def explained(record: Record) -> list[str]:
+def explained(record: Record) -> list[Sentence]:
     """Tell in sentences why a login went as it did."""
     decision = read(record.detail)
     told = [_outcome(record, decision), *_second_factor(record, decision)]
-    first = ["No login had used this app before."] if decision.use == FIRST else []
+    first = [said("No login had used this app before.")] if decision.use == FIRST else []
     return [*told, *first, *_client(decision), *_rule(decision)]
 
 
-def _outcome(record: Record, decision: Decision) -> str:
-    said = next((words for factor, words in _SAID.items() if factor == record.factor), f"The {record.factor}")
+def _outcome(record: Record, decision: Decision) -> Sentence:
+    what = next((words for factor, words in _SAID.items() if factor == record.factor), None)
+    what = what or said("The %(factor)s", factor=str(record.factor))
     if record.outcome == Outcome.THROTTLED:
-        wait = "" if decision.wait is None else f" for {decision.wait} seconds"
-        return f"Too many tries came before this one: it was not judged, and the client was told to wait{wait}."
+        return _throttled(decision)
     if record.outcome == Outcome.SUCCESS:
-        return f"{said} was right."
+        return said("%(what)s was right.", what=what)
     match decision.why:
         case "disabled":
-            return "The account is disabled: whatever was typed could not be right."
+            return said("The account is disabled: whatever was typed could not be right.")
         case "no password":
-            return "The account has no password: whatever was typed could not be right."
+            return said("The account has no password: whatever was typed could not be right.")
         case "changed":
-            return f"{said} was right, but the login had been used or ended, or the account had changed meanwhile."
+            return said(
+                "%(what)s was right, but the login had been used or ended, or the account had changed meanwhile.",
+                what=what,
+            )
+        case _ if record.factor == Factor.PASSWORD:
+            return said(
+                "%(what)s was wrong. The answer did not say so: it is the same for everything that is wrong.", what=what
+            )
         case _:
-            spent = "" if record.factor == Factor.PASSWORD else ", or had been used before"
-            return f"{said} was wrong{spent}. The answer did not say so: it is the same for everything that is wrong."
+            return said(
+                "%(what)s was wrong, or had been used before. "
+                "The answer did not say so: it is the same for everything that is wrong.",
+                what=what,
+            )
 
 
-def _second_factor(record: Record, decision: Decision) -> list[str]:
+def _throttled(decision: Decision) -> Sentence:
+    if decision.wait is None:
+        return said("Too many tries came before this one: it was not judged, and the client was told to wait.")
+    return said(
+        "Too many tries came before this one: it was not judged, "
+        "and the client was told to wait for %(seconds)s seconds.",
+        seconds=decision.wait,
+    )
+
+
+def _second_factor(record: Record, decision: Decision) -> list[Sentence]:
     if record.outcome != Outcome.SUCCESS:
         return []
     if record.event == Event.LOGIN_ELEVATE:
-        return ["It was a new proof for a session that was open already."]
+        return [said("It was a new proof for a session that was open already.")]
     if decision.why == ALONE:
-        return ["It stood for password and code, as the operator allows: the session has one factor."]
+        return [said("It stood for password and code, as the operator allows: the session has one factor.")]
     if record.factor in {Factor.DEVICE, Factor.API_KEY}:
-        return ["It stood in the place of the password, and passed by the second factor where there is one."]
+        return [said("It stood in the place of the password, and passed by the second factor where there is one.")]
     if record.factor != Factor.PASSWORD:
-        return ["It was given as the second factor that the account has."]
+        return [said("It was given as the second factor that the account has.")]
     if second_factor(record) == "asked":
-        return ["The account has a second factor, so that was asked for; without it nothing was opened."]
-    return ["The account had no second factor, so none was asked for."]
+        return [said("The account has a second factor, so that was asked for; without it nothing was opened.")]
+    return [said("The account had no second factor, so none was asked for.")]
 
 
-def _client(decision: Decision) -> list[str]:
+def _client(decision: Decision) -> list[Sentence]:
     match decision.client:
         case "known":
-            return ["The client had logged in before, so it had tries of its own."]
+            return [said("The client had logged in before, so it had tries of its own.")]
         case "stranger":
-            return ["The client was not known from an earlier login, so it shared its tries with all strangers."]
+            return [said("The client was not known from an earlier login, so it shared its tries with all strangers.")]
         case _:
             return []
 
 
-def _rule(decision: Decision) -> list[str]:
+def _rule(decision: Decision) -> list[Sentence]:
     if decision.rule == RESET:
-        return ["Recovery took the second factors away: until one is set up, the session could do nothing else."]
-    rule = f"The rule `{decision.rule}` demands a second factor that the account did not have"
+        return [said("Recovery took the second factors away: until one is set up, the session could do nothing else.")]
+    rule = said("The rule `%(rule)s` demands a second factor that the account did not have", rule=str(decision.rule))
     match decision.demand:
         case "later":
-            return [f"{rule}: until {decision.by} it may do without."]
+            return [said("%(rule)s: until %(by)s it may do without.", rule=rule, by=str(decision.by))]
         case "now":
-            return [f"{rule}: the session could do nothing but set one up."]
+            return [said("%(rule)s: the session could do nothing but set one up.", rule=rule)]
         case "reported":
-            return [f"{rule}; it only reports, so nothing was held back."]
+            return [said("%(rule)s; it only reports, so nothing was held back.", rule=rule)]
         case _:
             return []

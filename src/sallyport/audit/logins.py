@@ -61,7 +61,7 @@ class LoginsRoutes:
         record = await self._read.login(ask.target, ask.params["sid"])
         if record is None:
             return Refused(why=Why.NOT_FOUND)
-        return Answer(ExplainedBody(**_body(record, ask), explanation=tuple(explained(record))))
+        return Answer(ExplainedBody(**_body(record, ask), explanation=tuple(map(str, explained(record)))))
 
     def endpoints(self) -> list[Endpoint[Any]]:
         """Declare the routes."""
