@@ -8,14 +8,16 @@ from io import BytesIO
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 PAGES = Path(__file__).parent.parent / "src" / "sallyport" / "pages"
 LOCALE = PAGES / "locale"
 METHODS = [("**.html", "jinja2.ext:babel_extract"), ("**.py", "python")]
-KEYWORDS = {"_": None, "N_": None, "words": None, "many": (1, 2)}
+ELSEWHERE = PAGES.parent / "audit" / "decision.py"
+"""What it says of a login is said by a route in English, and by a page in each language."""
+KEYWORDS = {"_": None, "N_": None, "words": None, "many": (1, 2), "said": None}
 
 
 def gathered() -> Catalog:
@@ -24,6 +26,8 @@ def gathered() -> Catalog:
     for _, _, text, _, _ in extract_from_dir(
         PAGES, METHODS, options_map={"**.html": {"silent": "false"}}, keywords=KEYWORDS
     ):
+        found.add(text)
+    for _, text, _, _ in extract_from_file("python", ELSEWHERE, keywords=KEYWORDS):
         found.add(text)
     return found
 

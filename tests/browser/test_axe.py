@@ -65,6 +65,10 @@ def walk(human: Human, service: Running) -> Iterator[str]:
     human.page.fill("#code", human.codes[0])
     human.submit()
     human.at("/ui/account")
+    human.open("/ui/events")
+    human.page.locator('a[href*="/ui/events/0"]').first.click()
+    human.page.wait_for_url("**/ui/events/*")
+    yield "why"
     service.make_proofs_old()
     human.open("/ui/password")
     human.at("/ui/confirm")

@@ -368,11 +368,42 @@ async def test_what_happened_is_told_in_pages(guest: Guest) -> None:
         guest.world.clock.advance(1)
         await guest.world.password("mira", PASSWORD)
     page = (await guest.get("/ui/events")).text
-    assert page.count("Sign-in with password") == 25
+    assert page.count("<strong>Sign-in with password</strong>") == 25
     assert page.count("Failed") == 12
     (older,) = re.findall(r'href="(/ui/events\?after=[^"]+)"', page)
     assert "Account created" in (await guest.get(older)).text
-    assert (await guest.get("/ui/events?after=nonsense")).text.count("Sign-in with password") == 25
+    assert (await guest.get("/ui/events?after=nonsense")).text.count("<strong>Sign-in with password</strong>") == 25
+
+
+async def test_why_a_sign_in_went_as_it_did_is_told_in_words(guest: Guest) -> None:
+    await guest.register()
+    await guest.enroll()
+    await guest.post("/ui/sign-out")
+    await guest.give_password()
+    for code in ("000000", guest.codes[0]):
+        guest.world.clock.advance(1)
+        await guest.get("/ui/code")
+        await guest.post("/ui/code", code=code)
+    page = (await guest.get("/ui/events")).text
+    assert page.count("Why?</a>") == 3
+    right, wrong, asked = re.findall(r'href="(/ui/events/[0-9a-f-]{36})"', page)
+    assert "It was given as the second factor that the account has." in (await guest.get(right)).text
+    assert "The code of the app was wrong, or had been used before." in (await guest.get(wrong)).text
+    assert "The account has a second factor, so that was asked for" in (await guest.get(asked)).text
+    german = (await guest.get(wrong, **{"accept-language": "de"})).text
+    assert "Der Code der App war falsch oder schon benutzt." in german
+    other = Guest(guest.world, "other")
+    await other.register()
+    assert (await other.get(right)).status_code == 404
+    assert (await guest.get("/ui/events/01912345-0000-7000-8000-000000000000")).status_code == 404
+
+
+async def test_why_a_rule_held_a_session_back_is_told_with_its_end(make_world: MakeWorld) -> None:
+    world = await make_world({"SALLYPORT_REQUIRE_MFA": "all", "SALLYPORT_MFA_GRACE": "14d"})
+    guest = await signed_in(world, await world.register("mira"))
+    page = (await guest.get("/ui/events")).text
+    why = (await guest.get(re.findall(r'href="(/ui/events/[0-9a-f-]{36})"', page)[0])).text
+    assert "until 2027-01-29 08:00 UTC it may do without." in why
 
 
 async def test_a_wrong_clock_is_explained_in_words(guest: Guest) -> None:

@@ -200,12 +200,29 @@ async def test_the_audit_log_is_filtered_and_paged_through(world: World, desk: G
     assert BAD not in page.text
 
 
+async def test_the_desk_sees_why_a_sign_in_went_as_it_did(world: World, desk: Guest) -> None:
+    mira = await world.register("mira")
+    await world.password("mira", "wrong")
+    of_user, of_log = [
+        re.findall(r'href="(/ui/admin/users/[^"]+/logins/[^"]+)"', (await desk.get(path)).text)[0]
+        for path in (f"/ui/admin/users/{mira.uid}", "/ui/admin/audit?user=mira")
+    ]
+    assert of_user == of_log
+    assert f'href="/ui/admin/users/{mira.uid}"' in (await desk.get(of_user)).text
+    assert "The password was wrong." in desk.page
+    assert (await (await signed_in(world, await world.register("bob"))).get(of_user)).status_code == 404
+    own = re.findall(r'href="(/ui/events/[^"]+)"', (await desk.get("/ui/admin/audit?user=admin")).text)
+    assert "The password was right." in (await desk.get(own[0])).text
+
+
 async def test_an_erased_user_is_told_of_by_uid_alone(world: World, desk: Guest) -> None:
     mira = await world.register("mira")
+    await mira.login()
     assert (await mira.call("DELETE", "/users/me")).status_code == 204
     page = (await desk.get(f"/ui/admin/audit?user={mira.uid}")).text
     assert f"<code>{mira.uid}</code>" in page
     assert "Account erased" in page
+    assert "Sign-in with password" in page
     assert f"/ui/admin/users/{mira.uid}" not in page
 
 

@@ -20,7 +20,7 @@ from sallyport.kernel.text import printable
 from sallyport.pages.doors import Entry
 from sallyport.pages.lists import in_order
 from sallyport.pages.views import Views
-from sallyport.pages.visit import HOME, Page, Visit, attempted, moved, version_in
+from sallyport.pages.visit import EVENTS, HOME, Page, Visit, attempted, moved, version_in
 from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.users.flow import Change, ChangeUser, ReadUsers
 from sallyport.users.rules import User, parse_email, parse_name
@@ -217,7 +217,7 @@ class Account:
             Page(path=f"{one}/remove", get=self.authenticator, post=self.take_away, fresh=True),
             Page(path="/ui/sessions/end-others", post=self.end_others),
             Page(path="/ui/sessions/{sid}/end", post=self.end_session),
-            Page(path="/ui/events", get=self.events, while_unenrolled=False),
+            Page(path=EVENTS, get=self.events, while_unenrolled=False),
         ]
 
 

@@ -1,15 +1,18 @@
 """Says in words what the service knows in values: refusals, moments, browsers, places, events."""
 
+import re
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Final
 
+from sallyport.audit.decision import Sentence
 from sallyport.audit.rules import Event
 from sallyport.edge.problems import FACES
 from sallyport.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from sallyport.kernel.outcomes import Refused, Why
 from sallyport.pages.words import Words
 
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):[\d.]+Z")
 _BROWSERS: Final = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -271,6 +274,14 @@ def place(words: Words, ip: str) -> str:
     if address.is_private:
         return words("your network, %(ip)s", ip=ip)
     return ip
+
+
+def sentence(words: Words, told: Sentence) -> str:
+    """Say what decided a login."""
+    values = {
+        name: sentence(words, value) if isinstance(value, Sentence) else value for name, value in told.values.items()
+    }
+    return _MOMENT.sub(r"\1 \2 UTC", words(told.text, **values))
 
 
 def event(words: Words, name: str, factor: str | None = None) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from sallyport.audit.decision import LOGINS
 from sallyport.edge import problems
 from sallyport.edge.answers import Answer, Headers
 from sallyport.kernel.clock import Clock, rfc3339
@@ -112,6 +113,8 @@ class Views:
                 "browser": partial(telling.browser, words),
                 "place": partial(telling.place, words),
                 "event": partial(telling.event, words),
+                "login_events": LOGINS,
+                "sentence": partial(telling.sentence, words),
                 "outcomes": telling.OUTCOMES,
                 "factors": telling.FACTORS,
                 "scope_words": telling.SCOPES,

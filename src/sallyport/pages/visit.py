@@ -12,6 +12,7 @@ from sallyport.kernel.outcomes import Refused, Why
 from sallyport.kernel.text import UnfitError
 
 HOME: Final = "/ui/account"
+EVENTS: Final = "/ui/events"
 SIGN_IN: Final = "/ui/sign-in"
 CODE: Final = "/ui/code"
 FORGOT: Final = "/ui/forgot"

@@ -29,6 +29,7 @@ from sallyport.pages.resource import Doorman
 from sallyport.pages.site import Site
 from sallyport.pages.views import Views
 from sallyport.pages.visit import Page
+from sallyport.pages.why import Explained
 from sallyport.policy.flow import SeeImpact
 from sallyport.settings import parsers
 from sallyport.settings.decisions import policy_of
@@ -60,6 +61,7 @@ def site(service: "Service") -> Site:
         ).pages(),
         *mailed(service, cookies, views).pages(),
         *Erasing(delete=service.flows.delete_user, cookies=cookies, views=views).pages(),
+        *Explained(audit=service.flows.read_audit, views=views).pages(),
         *desk(service, cookies, views),
         *Lost(lost=service.desk.lost_device, views=views).pages(),
         *resetting(service, entry, views).pages(),

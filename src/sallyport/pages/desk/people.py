@@ -103,7 +103,7 @@ class People:
             sessions=sessions[:_SESSIONS_SHOWN],
             more=len(sessions) - _SESSIONS_SHOWN,
             records=records,
-            names=await self._users.names(record.actor for record in records),
+            names=await self._users.names([uid, *(record.actor for record in records)]),
             rules=self._rules,
         )
 
