@@ -75,6 +75,7 @@ async def test_the_pages_look_as_the_folder_says(make_world: MakeWorld, brand: P
     assert "Use the account of your &lt;first&gt; day." in page
     assert "Trouble? Call 4711." in page
     (logo,) = set(re.findall(r'src="(/ui/static/[0-9a-f]+/logo.svg)"', page))
+    assert re.findall(r'<link rel="icon" href="([^"]+)"', page) == [logo]
     answer = await guest.get(logo)
     assert (answer.content, answer.headers["content-type"]) == (LOGO, "image/svg+xml")
     assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
