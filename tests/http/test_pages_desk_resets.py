@@ -1,5 +1,7 @@
 """Resets of second factors that wait, as the desk sees them on its pages."""
 
+import re
+
 from tests.attacks.test_g_lost import known, wait
 from tests.guest import signed_in
 from tests.surgery import count, everything, fetch, give_roles
@@ -24,6 +26,19 @@ async def test_a_reset_that_waits_is_seen_and_cancelled(world: World) -> None:
     assert detail == [("she did not ask for it",)]
     assert (await desk.post(f"{here}/cancel-reset")).status_code == 404
     assert "A reset waits" not in (await desk.get(here)).text
+
+
+async def test_many_resets_are_paged_through(world: World) -> None:
+    for number in range(26):
+        await wait(await known(world, f"person{number:02}"))
+    desk = await signed_in(world, await world.admin())
+    page = await desk.get("/ui/admin/approvals")
+    assert page.text.count("can be finished from") == 25
+    (onward,) = re.findall(r'href="(/ui/admin/approvals\?resets=[^"]+)"', page.text)
+    rest = (await desk.get(onward)).text
+    assert rest.count("can be finished from") == 1
+    assert "?resets=" not in rest
+    assert (await desk.get("/ui/admin/approvals?resets=x")).text.count("can be finished from") == 25
 
 
 async def test_nobody_cancels_a_reset_who_is_no_desk_or_of_an_equal(world: World) -> None:

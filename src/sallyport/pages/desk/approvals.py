@@ -33,9 +33,9 @@ class Approvals:
         return await self._shown(visit, None)
 
     async def _shown(self, visit: Visit, refused: Refused | None) -> Answer | Refused:
-        after = visit.query.get("after", "")
-        found = await self._approve.pending(after=after if is_uid(after) else None, limit=_AT_ONCE + 1, skip=0)
-        shown, resets = found[:_AT_ONCE], await self._resets.all(after=None, limit=_AT_ONCE, skip=0)
+        found = await self._approve.pending(after=_behind(visit, "after"), limit=_AT_ONCE + 1, skip=0)
+        begun = await self._resets.all(after=_behind(visit, "resets"), limit=_AT_ONCE + 1, skip=0)
+        shown, resets = found[:_AT_ONCE], begun[:_AT_ONCE]
         return self._view(
             visit,
             "admin/approvals.html",
@@ -46,6 +46,7 @@ class Approvals:
                 [*(uid for one in shown for uid in (one.user, one.asked_by)), *(reset.user for reset in resets)]
             ),
             onward=shown[-1].uid if len(found) > _AT_ONCE else "",
+            further=resets[-1].uid if len(begun) > _AT_ONCE else "",
         )
 
     async def confirm(self, visit: Visit) -> Answer | Refused:
@@ -60,3 +61,8 @@ class Approvals:
             Page(path=APPROVALS, who=Who.TRUSTED, get=self.waiting, while_unenrolled=False),
             Page(path=one, who=Who.TRUSTED, post=self.confirm, fresh=True, while_unenrolled=False, home=APPROVALS),
         ]
+
+
+def _behind(visit: Visit, name: str) -> str | None:
+    uid = visit.query.get(name, "")
+    return uid if is_uid(uid) else None
