@@ -437,10 +437,24 @@ async def test_where_registration_is_closed_nobody_registers(make_world: MakeWor
     world = await make_world({"SALLYPORT_REGISTRATION": "closed"})
     guest = Guest(world, "mira")
     assert "/ui/register" not in (await guest.get("/ui/sign-in")).text
-    assert (await guest.get("/ui/register")).status_code == 401
+    closed = await guest.get("/ui/register", **{"accept-language": "de"})
+    assert (closed.status_code, "Die Registrierung ist geschlossen." in closed.text) == (401, True)
     await guest.get("/ui/sign-in")
     assert (await guest.post("/ui/register", name="mira", password=PASSWORD)).status_code == 401
     assert (await world.password("mira", PASSWORD)).status_code == 401
+
+
+async def test_an_address_that_is_none_is_refused_in_words_of_ours(guest: Guest) -> None:
+    for typed in ("mira", "mira@", "mira@.org", "a..b@example.org", "a b@example.org"):
+        await guest.get("/ui/register?lang=de")
+        await guest.get("/ui/register")
+        answer = await guest.post("/ui/register", name="mira", email=typed, password=PASSWORD)
+        assert answer.status_code == 400
+        assert "An diese E-Mail-Adresse lässt sich keine Mail schicken." in answer.text, typed
+    assert (
+        "Ein Textfeld fasst höchstens"
+        in (await guest.post("/ui/register", name="mira", email="x" * 5000, password=PASSWORD)).text
+    )
 
 
 async def test_each_page_speaks_german_where_that_is_asked_for(guest: Guest) -> None:

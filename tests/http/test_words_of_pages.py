@@ -1,7 +1,9 @@
 """The words of the pages: every one of them stands in the catalogs, and none stands beside them."""
 
+import ast
 import gettext
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ OTHERS = sorted(set(LANGUAGES) - {"en"})
 
 _CODE = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}|<style.*?</style>", re.DOTALL)
 _VALUE = re.compile(r"%\(\w+\)s|{n}")
+_NUMBER = re.compile(r"{[A-Za-z_]+}|[0-9]+")
 _TAG = re.compile(r"<[^>]*>")
 _SHOWN = re.compile(r'\b(?:alt|title|placeholder|aria-label|data-done|data-other)="([^"]*)"')
 
@@ -84,6 +87,48 @@ def test_every_refusal_is_said_in_every_language(why: Why) -> None:
     if why not in shown_by_no_page:
         assert english != german
         assert english == FACES[why].detail or why in {*telling._REFUSALS, Why.THROTTLED, Why.CODE_OUT_OF_STEP}
+
+
+def sentences_of_use_cases() -> Iterator[str]:
+    """Yield what use cases and their rules say: as they are, and with `{n}` for what they insert."""
+    source = catalogs.PAGES.parent
+    inside = re.compile(r"/(flow|rules)(\.py$|/)|/(codes|text|resets|recover|undo)\.py$")
+    for path in source.rglob("*.py"):
+        if not inside.search(path.as_posix()) or path.is_relative_to(source / "doctor"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                told = node.args[1:2] if node.func.id == "UnfitError" else []
+                if node.func.id == "Refused":
+                    told = [one.value for one in node.keywords if one.arg == "detail"]
+                yield from (_NUMBER.sub("{n}", ast.unparse(one)) for one in told if _is_text(one))
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+SHOWN_BY_NO_PAGE = {
+    "A code has no sign.",
+    "A moment like {n}-{n}-{n}T{n}:{n}:{n}Z is wanted (RFC {n}).",
+    "Five tokens an hour for a user: wait, or use the last one.",
+    "Give the uid of a user.",
+    "That moment is over.",
+    "That role is gone: begin the walk anew.",
+    "That user is gone: begin the walk anew.",
+    "The user is disabled: enable them first.",
+    "There is a device with this value already.",
+    "Two persons have names: confirm over HTTP, logged in. The host itself needs nobody's leave.",
+    "`true` or `false` is wanted.",
+}
+"""They are of routes whose fields no form has, or of the command line."""
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_what_use_cases_say_is_translated(language: str) -> None:
+    said = {ast.literal_eval(text.removeprefix("f").replace("{{", "{")) for text in sentences_of_use_cases()}
+    assert len(said) > 15
+    assert {text for text in said if Words(language).told(text) == text} == SHOWN_BY_NO_PAGE
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,10 @@ from sallyport.kernel.text import printable
 from sallyport.pages.doors import Entry
 from sallyport.pages.lists import in_order
 from sallyport.pages.views import Views
-from sallyport.pages.visit import EVENTS, HOME, Page, Visit, attempted, moved, version_in
+from sallyport.pages.visit import EVENTS, HOME, Page, Visit, attempted, details_in, moved, version_in
 from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.users.flow import Change, ChangeUser, ReadUsers
-from sallyport.users.rules import User, parse_email, parse_name
+from sallyport.users.rules import User
 
 _EVENTS_AT_ONCE = 25
 _AT_ONCE = 10
@@ -89,15 +89,7 @@ class Account:
         return self._done("saved")
 
     async def _changed(self, visit: Visit) -> User | Refused:
-        name, typed = parse_name(visit.field("name").strip()), visit.field("email").strip()
-        email = parse_email(typed) if typed else None
-        fields = {
-            "name": name.shown,
-            "name_key": name.key,
-            "email": email and email.shown,
-            "email_key": email and email.key,
-        }
-        wish = Change(version=version_in(visit), fields=fields, forbidden=lambda _: None)
+        wish = Change(version=version_in(visit), fields=details_in(visit), forbidden=lambda _: None)
         return await self._change(visit.me, visit.me.uid, wish)
 
     async def password(self, visit: Visit) -> Answer | Refused:

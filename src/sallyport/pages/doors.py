@@ -1,8 +1,6 @@
 """Signing in and out, registering, and proving oneself again."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from sallyport.authenticators.codes import parse_code
@@ -31,12 +29,12 @@ from sallyport.pages.visit import (
     Page,
     Visit,
     attempted,
+    details_in,
     moved,
 )
 from sallyport.sessions.flow.browser import BindBrowser
 from sallyport.sessions.flow.manage import ManageSessions
 from sallyport.throttle.flow.known_clients import LIFETIME
-from sallyport.users.rules import parse_email, parse_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +147,7 @@ class Doors:
 
     async def _registered(self, visit: Visit) -> Registered | Refused:
         wish = Registration(
-            fields={**_fields(visit.form), "disabled": False},
+            fields={**details_in(visit), "disabled": False},
             password=parse_password(visit.field("password"), "/password"),
             forbidden=lambda _: None,
         )
@@ -185,18 +183,6 @@ class Doors:
             Page(path="/ui/sign-out", post=self.sign_out),
             Page(path=CONFIRM, get=self.confirm, post=self.give_proof),
         ]
-
-
-def _fields(form: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of a new user that the form has. Raises `UnfitError`."""
-    name, typed = parse_name(form.get("name", "").strip()), form.get("email", "").strip()
-    email = parse_email(typed) if typed else None
-    return {
-        "name": name.shown,
-        "name_key": name.key,
-        "email": email and email.shown,
-        "email_key": email and email.key,
-    }
 
 
 def _with_next(path: str, visit: Visit) -> str:

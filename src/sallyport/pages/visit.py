@@ -2,14 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from sallyport.edge.answers import Answer, Headers
 from sallyport.edge.endpoint import Who
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.outcomes import Refused, Why
-from sallyport.kernel.text import UnfitError
+from sallyport.kernel.text import UnfitError, bounded
+from sallyport.users.rules import parse_email, parse_name
 
 HOME: Final = "/ui/account"
 EVENTS: Final = "/ui/events"
@@ -110,6 +111,22 @@ async def attempted(outcome: Awaitable[T | Refused]) -> T | Refused:
         return await outcome
     except UnfitError as unfit:
         return Refused(why=Why.INVALID_REQUEST, pointer=unfit.pointer, detail=unfit.detail)
+
+
+def details_in(visit: Visit) -> dict[str, Any]:
+    """Return name and address of a form, as fields of a user. Raises `UnfitError`."""
+    name, typed = parse_name(visit.field("name").strip()), bounded("/email", visit.field("email").strip())
+    try:
+        email = parse_email(typed) if typed else None
+    except UnfitError:
+        # What a library of mail says of it is English, and nothing that people could act upon.
+        raise UnfitError("/email", "No mail can be sent to this e-mail address.") from None
+    return {
+        "name": name.shown,
+        "name_key": name.key,
+        "email": email and email.shown,
+        "email_key": email and email.key,
+    }
 
 
 def passed_over(visit: Visit) -> int:
