@@ -423,6 +423,21 @@ async def test_a_wrong_clock_is_explained_in_words(guest: Guest) -> None:
     assert (await guest.post(path, code=phone.code())).headers["location"] == "/ui/account"
 
 
+async def test_a_set_up_that_took_too_long_says_so_and_begins_again(guest: Guest) -> None:
+    await guest.register()
+    await guest.get("/ui/authenticators/new")
+    await guest.post("/ui/authenticators/new", device="")
+    (path,) = re.findall(r'action="(/ui/authenticators/[^"]+/enroll)"', guest.page)
+    guest.world.clock.advance(601)
+    await guest.get("/ui/confirm")
+    await guest.post("/ui/confirm", password=PASSWORD)
+    await guest.get("/ui/account")
+    late = await guest.post(path, code="123456")
+    assert late.status_code == 404
+    assert "This set-up took too long, or too many codes were wrong. Begin again." in late.text
+    assert 'action="/ui/authenticators/new"' in late.text
+
+
 async def test_who_must_enroll_is_led_there(make_world: MakeWorld) -> None:
     world = await make_world({"SALLYPORT_REQUIRE_MFA": "all"})
     guest = Guest(world, "mira")

@@ -1,5 +1,7 @@
 """Setting up an authenticator app, and keeping the backup codes."""
 
+from typing import Final
+
 from sallyport.authenticators.backup_codes.flow import RegenerateCodes
 from sallyport.authenticators.codes import parse_code
 from sallyport.authenticators.totp.flow import BeginEnrollment, Begun, DrawQr, Enroll, Enrolled
@@ -9,6 +11,11 @@ from sallyport.kernel.text import printable
 from sallyport.pages.doors import Entry
 from sallyport.pages.views import Views
 from sallyport.pages.visit import HOME, NEW_AUTHENTICATOR, Page, Visit, attempted, moved
+
+
+_OVER: Final = Refused(
+    why=Why.NOT_FOUND, detail="This set-up took too long, or too many codes were wrong. Begin again."
+)
 
 
 class Enrollment:
@@ -67,7 +74,9 @@ class Enrollment:
             if isinstance(headers, Refused):
                 return headers
             return self._view(visit, "codes.html", headers=headers, codes=outcome.codes.reveal(), first=True)
-        if outcome.why in {Why.NOT_FOUND, Why.PASSWORD_REQUIRED}:
+        if outcome.why is Why.NOT_FOUND:
+            return self._view(visit, "name_device.html", refused=_OVER)
+        if outcome.why is Why.PASSWORD_REQUIRED:
             return self._view(visit, "name_device.html", refused=outcome)
         if outcome.why is Why.ALREADY_ENROLLED:
             return moved(HOME)
