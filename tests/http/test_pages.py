@@ -418,9 +418,26 @@ async def test_a_wrong_clock_is_explained_in_words(guest: Guest) -> None:
     assert "about 4 minutes fast" in (await guest.post(path, code=phone.code(8))).text
     assert "This code is not right." in (await guest.post(path, code=phone.wrong())).text
     assert key not in slow.text
-    assert (await guest.get(path)).headers["location"] == "/ui/authenticators/new"
+    again = (await guest.get(path)).text
+    assert ("Enter your code" in again, key in again) == (True, False)
     assert (await guest.post(path, code=phone.code())).status_code == 200
     assert (await guest.post(path, code=phone.code())).headers["location"] == "/ui/account"
+
+
+async def test_a_step_up_in_the_middle_of_a_set_up_leads_back_to_its_code(guest: Guest) -> None:
+    await guest.register()
+    guest.world.clock.advance(590)
+    await guest.get("/ui/authenticators/new")
+    scanned = await guest.post("/ui/authenticators/new", device="")
+    (path,) = re.findall(r'action="(/ui/authenticators/[^"]+/enroll)"', scanned.text)
+    phone = Phone("".join(re.findall(r"<span>([A-Z2-7]{1,4})</span>", scanned.text)), guest.world.clock)
+    guest.world.clock.advance(20)
+    led = await guest.post(path, code=phone.code())
+    assert led.headers["location"] == f"/ui/confirm?next={path}"
+    await guest.get(led.headers["location"])
+    led = await guest.post("/ui/confirm", password=PASSWORD, next=path)
+    await guest.get(led.headers["location"])
+    assert (await guest.post(path, code=phone.code())).status_code == 200
 
 
 async def test_a_set_up_that_took_too_long_says_so_and_begins_again(guest: Guest) -> None:

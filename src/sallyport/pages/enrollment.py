@@ -12,7 +12,6 @@ from sallyport.pages.doors import Entry
 from sallyport.pages.views import Views
 from sallyport.pages.visit import HOME, NEW_AUTHENTICATOR, Page, Visit, attempted, moved
 
-
 _OVER: Final = Refused(
     why=Why.NOT_FOUND, detail="This set-up took too long, or too many codes were wrong. Begin again."
 )
@@ -62,9 +61,9 @@ class Enrollment:
         description = printable("/device", visit.field("device").strip()) or None
         return await self._begin(visit.me, description)
 
-    async def again(self, visit: Visit) -> Answer | Refused:  # noqa: ARG002  # every handler is given the visit
-        """Begin anew: the key of before is shown to nobody a second time."""
-        return moved(NEW_AUTHENTICATOR)
+    async def again(self, visit: Visit) -> Answer | Refused:
+        """Ask for the code alone: the key is shown to nobody a second time."""
+        return self._view(visit, "code_again.html", uid=visit.params["sid"])
 
     async def prove(self, visit: Visit) -> Answer | Refused:
         """Take the first code, and show the backup codes, this once."""
