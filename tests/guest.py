@@ -41,6 +41,11 @@ class Guest:
         found = _FORM.search(rest if action else self.page)
         return unescape(found[1]) if found else ""
 
+    def hidden(self, name: str) -> str:
+        """Return what the page that is shown would send along in a field that nobody sees."""
+        (value,) = re.findall(rf'<input type="hidden" name="{name}" value="([^"]*)"', self.page)
+        return unescape(value)
+
     def _shown(self, headers: dict[str, str]) -> dict[str, str]:
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         return ({"cookie": cookies} if cookies else {}) | headers

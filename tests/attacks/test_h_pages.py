@@ -79,14 +79,14 @@ async def test_an_authenticator_of_another_is_not_there(world: World, method: st
 
 async def test_two_tabs_share_one_proof(world: World) -> None:
     guest = await signed_in(world, await world.enrolled("mira"))
-    await guest.get("/ui/account")
-    first_tab = guest.form()
+    await guest.get("/ui/codes/new")
+    first_tab, codes = guest.form("/ui/codes/new"), guest.hidden("instead_of")
     world.clock.advance(601)
     await guest.get("/ui/confirm?next=/ui/codes/new")
     assert guest.phone
     await guest.post("/ui/confirm", password=PASSWORD, code=guest.phone.code(), next="/ui/codes/new")
     # The form of the tab that was there before is still good: it is bound to the session, not to its cookie.
-    assert (await guest.post("/ui/codes/new", form=first_tab)).status_code == 200
+    assert (await guest.post("/ui/codes/new", form=first_tab, instead_of=codes)).status_code == 200
 
 
 def _app(guest: Guest) -> str:

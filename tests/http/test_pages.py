@@ -222,13 +222,30 @@ async def test_new_codes_void_the_old_ones(guest: Guest) -> None:
     await guest.enroll()
     old = guest.codes[0]
     await guest.get("/ui/codes/new")
-    shown = await guest.post("/ui/codes/new")
+    shown = await guest.post("/ui/codes/new", instead_of=guest.hidden("instead_of"))
     assert old not in shown.text
     await guest.get("/ui/account")
     await guest.post("/ui/sign-out")
     await guest.give_password()
     await guest.get("/ui/code")
     assert (await guest.post("/ui/code", code=old)).status_code == 401
+
+
+async def test_codes_that_are_shown_are_not_void_by_a_reload(guest: Guest) -> None:
+    await guest.register()
+    await guest.enroll()
+    await guest.get("/ui/codes/new")
+    form, before = guest.form("/ui/codes/new"), guest.hidden("instead_of")
+    shown = await guest.post("/ui/codes/new", instead_of=before)
+    codes = re.findall(r"<li><code>([^<]+)</code></li>", shown.text)
+    again = await guest.post("/ui/codes/new", form=form, instead_of=before)
+    assert (again.status_code, "Your new codes are made." in again.text) == (409, True)
+    assert guest.hidden("instead_of") not in {"", before}
+    await guest.get("/ui/account")
+    await guest.post("/ui/sign-out")
+    await guest.give_password()
+    await guest.get("/ui/code")
+    assert (await guest.post("/ui/code", code=codes[0])).headers["location"] == "/ui/account"
 
 
 async def test_a_password_is_changed_and_the_browser_stays_signed_in(guest: Guest) -> None:
@@ -521,7 +538,8 @@ async def test_no_language_leads_away_from_what_is_shown_once(guest: Guest) -> N
     assert guest.codes
     assert 'lang="de"' not in guest.page
     await guest.get("/ui/codes/new")
-    await guest.post("/ui/codes/new")
+    await guest.post("/ui/codes/new", instead_of=guest.hidden("instead_of"))
+    assert "The codes of before are void." in guest.page
     assert 'lang="de"' not in guest.page
     await guest.get("/ui/keys/new")
     await guest.post("/ui/keys/new", **{"scope self:read": "on"})

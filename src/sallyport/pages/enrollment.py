@@ -4,6 +4,7 @@ from typing import Final
 
 from sallyport.authenticators.backup_codes.flow import RegenerateCodes
 from sallyport.authenticators.codes import parse_code
+from sallyport.authenticators.flow import ReadAuthenticators
 from sallyport.authenticators.totp.flow import BeginEnrollment, Begun, DrawQr, Enroll, Enrolled
 from sallyport.edge.answers import Answer
 from sallyport.kernel.outcomes import Refused, Why
@@ -14,6 +15,9 @@ from sallyport.pages.visit import HOME, NEW_AUTHENTICATOR, Page, Visit, attempte
 
 _OVER: Final = Refused(
     why=Why.NOT_FOUND, detail="This set-up took too long, or too many codes were wrong. Begin again."
+)
+_MADE: Final = Refused(
+    why=Why.VERSION_CONFLICT, detail="Your new codes are made. If you have not kept them, make others."
 )
 
 
@@ -27,6 +31,7 @@ class Enrollment:
         enroll: Enroll,
         draw_qr: DrawQr,
         regenerate: RegenerateCodes,
+        authenticators: ReadAuthenticators,
         entry: Entry,
         views: Views,
     ) -> None:
@@ -34,6 +39,7 @@ class Enrollment:
         self._enroll = enroll
         self._draw_qr = draw_qr
         self._regenerate = regenerate
+        self._authenticators = authenticators
         self._entry = entry
         self._view = views.page
 
@@ -86,14 +92,21 @@ class Enrollment:
 
     async def ask_for_codes(self, visit: Visit) -> Answer | Refused:
         """Ask whether new codes are wanted: those of before are void then."""
-        return self._view(visit, "new_codes.html")
+        return self._view(visit, "new_codes.html", instead_of=await self._set_of(visit))
 
     async def make_codes(self, visit: Visit) -> Answer | Refused:
         """Make new backup codes, and show them, this once."""
-        made = await self._regenerate(visit.me)
+        instead_of = await self._set_of(visit)
+        # A browser that sends the form again, because somebody reloads the codes, must not void them.
+        is_same = visit.field("instead_of") == instead_of
+        made = await self._regenerate(visit.me) if is_same else _MADE
         if isinstance(made, Refused):
-            return self._view(visit, "new_codes.html", refused=made)
+            return self._view(visit, "new_codes.html", refused=made, instead_of=instead_of)
         return self._view(visit, "codes.html", codes=made[1].reveal(), first=False)
+
+    async def _set_of(self, visit: Visit) -> str:
+        held = await self._authenticators.all(visit.me.uid)
+        return next((one.uid for one in held if one.type == "mfabackup"), "")
 
     def pages(self) -> list[Page]:
         """Declare the pages."""

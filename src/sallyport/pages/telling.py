@@ -170,6 +170,7 @@ SAID: Final = (
     N_("A text field holds at most {n} bytes."),
     N_("Control characters are not allowed here."),
     N_("A code consists of the digits {n} to {n}, or of the letters of a backup code."),
+    N_("Your new codes are made. If you have not kept them, make others."),
     N_("This set-up took too long, or too many codes were wrong. Begin again."),
     N_("A code is needed beside the password."),
     N_("This form is out of date, or was sent from somewhere else."),

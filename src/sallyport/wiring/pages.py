@@ -195,6 +195,7 @@ def enrollment(service: "Service", entry: Entry, views: Views) -> Enrollment:
         enroll=flows.enroll,
         draw_qr=flows.draw_qr,
         regenerate=flows.regenerate,
+        authenticators=flows.read_authenticators,
         entry=entry,
         views=views,
     )
