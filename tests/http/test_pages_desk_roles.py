@@ -244,6 +244,13 @@ async def test_the_policy_is_shown_and_another_one_is_tried(make_world: MakeWorl
     assert (refused.status_code, "roles:a,b is wanted" in refused.text, BAD in refused.text) == (400, True, False)
 
 
+async def test_the_policy_tells_who_comes_back_by_waiting(make_world: MakeWorld) -> None:
+    world: World = await make_world({"SALLYPORT_MFA_RESET": "not-roles:clerk", "SALLYPORT_MFA_RESET_DELAY": "4d"})
+    page = (await (await signed_in(world, await world.admin())).get("/ui/admin/policy")).text
+    assert "<code>not-roles:clerk</code>" in page
+    assert "<code>96h</code>" in page
+
+
 async def test_an_impact_looks_at_so_many_users_and_says_so(world: World, desk: Guest) -> None:
     def unit(rows: Rows) -> None:
         for at in range(520):

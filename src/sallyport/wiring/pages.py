@@ -139,6 +139,8 @@ def rules(service: "Service", views: Views) -> Rules:
     told = {
         "SALLYPORT_REQUIRE_MFA": settings.require_mfa,
         "SALLYPORT_MFA_GRACE": f"{settings.mfa_grace // HOUR}h",
+        "SALLYPORT_MFA_RESET": settings.mfa_reset,
+        "SALLYPORT_MFA_RESET_DELAY": f"{settings.mfa_reset_delay // HOUR}h",
         "SALLYPORT_TRUSTED_ROLES": ", ".join(settings.trusted_roles),
         "SALLYPORT_DESK_REASON": settings.desk_reason,
         "SALLYPORT_DESK_CALLER_CODE": settings.desk_caller_code,
