@@ -1,5 +1,10 @@
-"""The pictures of the documents: made from the pages themselves, by `SALLYPORT_TEST_PICTURES=write`."""
+"""The pictures of the documents: made from the pages themselves, by `SALLYPORT_TEST_PICTURES=write`.
 
+Beside them stands what each was made of: a page that looks or reads otherwise since then fails a test.
+"""
+
+import hashlib
+import json
 import math
 import os
 import re
@@ -25,12 +30,41 @@ SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 DEMO: Final = "demo.png"
 CHAPTERS = re.compile(r"\s*\n\n(?=  \x1b\[36m\x1b\[1m[1-9]  )")
 LARGEST = 120_000
+MADE_OF: Final = PICTURES / "made-of.json"
+IS_WRITING: Final = os.environ.get("SALLYPORT_TEST_PICTURES") == "write"
+# What is another one each time that a picture is taken.
+CHANGING: Final = tuple(
+    (re.compile(pattern), text)
+    for pattern, text in (
+        (r'nonce="[^"]*"|name="form" value="[^"]*"|\bd="[^"]*"|/ui/static/[0-9a-f]+/app\.js| style=""', ""),
+        (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UID"),
+        (r"otpauth://[^\s\"]+|\b[A-Z2-7]{32}\b|(<span>[A-Z2-7]{4}</span>\s*)+", "KEY"),
+        (r"\b[0-9A-Z]{4}(-[0-9A-Z]{4}){3}\b", "CODE"),
+        (r"\w+…[\w-]+|\S*/sallyport-demo-\S+|[█▀▄ ]{2,}", ""),
+        (r"just now|[0-9]+ (second|minute|hour)s? ago", "AGO"),
+        (r"<rect\b[^>]*></rect>|<tbody>(?s:.*?)</tbody>", ""),
+    )
+)
 LOGIN = """INSERT INTO audit_log (id, created_at, event, outcome, session_id, request_id, row_digest)
            VALUES (?, ?, 'login.password', ?, 'x', '', x'00')"""
 
 
+def checked(name: str, shown: str) -> None:
+    """See that the picture in the documents is one of what is shown now, or write down that it is."""
+    for pattern, text in CHANGING:
+        shown = pattern.sub(text, shown)
+    style = re.findall(r"/ui/static/[^\"]+", shown)
+    now = hashlib.sha256("\n".join([re.sub(r"[0-9]+", "0", shown), *style]).encode()).hexdigest()[:16]
+    known = json.loads(MADE_OF.read_text())
+    if IS_WRITING:
+        MADE_OF.write_text(json.dumps(known | {name: now}, indent=2, sort_keys=True) + "\n")
+    else:
+        assert known[name] == now, f"{name} looks otherwise now: SALLYPORT_TEST_PICTURES=write takes the pictures anew"
+
+
 def taken(human: Human, path: Path) -> None:
     """Take a picture of a page in both schemes."""
+    checked(path.name, human.page.content())
     for scheme in SCHEMES:
         human.page.emulate_media(color_scheme=scheme)
         human.page.screenshot(path=path.with_name(f"{path.name}-{scheme}.png"))
@@ -38,7 +72,7 @@ def taken(human: Human, path: Path) -> None:
 
 def test_pictures_are_taken(make_human: MakeHuman, make_service: MakeService, tmp_path: Path) -> None:
     """Of an account that is gone with this test, key and codes and all."""
-    folder = PICTURES if os.environ.get("SALLYPORT_TEST_PICTURES") == "write" else tmp_path
+    folder = PICTURES if IS_WRITING else tmp_path
     human = make_human(service=make_service(), viewport={"width": 1000, "height": 860}, reduced_motion="reduce")
     human.open("/ui/sign-in")
     human.page.fill("#name", "mira")
@@ -67,9 +101,10 @@ def test_the_demo_is_taken_as_a_terminal_shows_it(
     head, *chapters = CHAPTERS.split(shown)
     began = f"$ sallyport demo\n{head.partition('It listens')[0].rstrip()}"
     text = "\n\n  ⋮\n\n".join([began, chapters[2], chapters[7], ""])
+    checked("demo", text)
     page = make_human(viewport={"width": 900, "height": 600}).page
     page.set_content(as_page("sallyport demo", text))
-    picture = (PICTURES if os.environ.get("SALLYPORT_TEST_PICTURES") == "write" else tmp_path) / DEMO
+    picture = (PICTURES if IS_WRITING else tmp_path) / DEMO
     page.locator("main").screenshot(path=picture, omit_background=True)
     read = subprocess.run([tool("zbarimg"), "--raw", "-q", str(picture)], capture_output=True, text=True, check=True)
     assert read.stdout.startswith("otpauth://totp/Sallyport:alice?secret=")
@@ -88,7 +123,7 @@ def with_a_day_of_logins(service: Running) -> None:
 
 
 def test_pictures_of_the_desk_are_taken(make_human: MakeHuman, make_service: MakeService, tmp_path: Path) -> None:
-    folder = PICTURES if os.environ.get("SALLYPORT_TEST_PICTURES") == "write" else tmp_path
+    folder = PICTURES if IS_WRITING else tmp_path
     service = make_service()
     human = make_human(service=service)
     human.register("mira")
