@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import cores, costs, flood, growth, nodes, postgres, report, tells
+from bench import cores, costs, flood, growth, nodes, pages, postgres, report, tells
 from bench.measures import MEASURES, Measure, Sample
 from bench.scenario import Finding, Scenario
 from bench.stage import FULL, QUICK, Size, Stage
@@ -22,6 +22,7 @@ _SCENARIOS = (
     Scenario(name="growth", play=growth.play),
     Scenario(name="nodes", play=nodes.play),
     Scenario(name="costs", play=costs.play),
+    Scenario(name="pages", play=pages.play),
 )
 """They take minutes, so they run only when they are named."""
 _OUT = Path(__file__).parent / "out" / "bench.json"
