@@ -49,47 +49,47 @@ LOGIN = """INSERT INTO audit_log (id, created_at, event, outcome, session_id, re
            VALUES (?, ?, 'login.password', ?, 'x', '', x'00')"""
 
 
-def checked(name: str, shown: str) -> None:
-    """See that the picture in the documents is one of what is shown now, or write down that it is."""
+def place_of(name: str, shown: str, elsewhere: Path) -> Path:
+    """Return where a picture of what is shown now belongs: among the documents where theirs is of something else."""
     for pattern, text in CHANGING:
         shown = pattern.sub(text, shown)
     style = re.findall(r"/ui/static/[^\"]+", shown)
     now = hashlib.sha256("\n".join([re.sub(r"[0-9]+", "0", shown), *style]).encode()).hexdigest()[:16]
     known = json.loads(MADE_OF.read_text())
-    if IS_WRITING:
-        MADE_OF.write_text(json.dumps(known | {name: now}, indent=2, sort_keys=True) + "\n")
-    else:
-        assert known[name] == now, f"{name} looks otherwise now: SALLYPORT_TEST_PICTURES=write takes the pictures anew"
+    if known.get(name) == now:
+        return elsewhere
+    assert IS_WRITING, f"{name} looks otherwise now: SALLYPORT_TEST_PICTURES=write takes its picture anew"
+    MADE_OF.write_text(json.dumps(known | {name: now}, indent=2, sort_keys=True) + "\n")
+    return PICTURES
 
 
-def taken(human: Human, path: Path) -> None:
+def taken(human: Human, name: str, elsewhere: Path) -> None:
     """Take a picture of a page in both schemes."""
-    checked(path.name, human.page.content())
+    folder = place_of(name, human.page.content(), elsewhere)
     for scheme in SCHEMES:
         human.page.emulate_media(color_scheme=scheme)
-        human.page.screenshot(path=path.with_name(f"{path.name}-{scheme}.png"))
+        human.page.screenshot(path=folder / f"{name}-{scheme}.png")
 
 
 def test_pictures_are_taken(make_human: MakeHuman, make_service: MakeService, tmp_path: Path) -> None:
     """Of an account that is gone with this test, key and codes and all."""
-    folder = PICTURES if IS_WRITING else tmp_path
     human = make_human(service=make_service(), viewport={"width": 1000, "height": 860}, reduced_motion="reduce")
     human.open("/ui/sign-in")
     human.page.fill("#name", "mira")
     human.page.fill("#password", human.password)
-    taken(human, folder / "sign-in")
+    taken(human, "sign-in", tmp_path)
     human.register("mira")
     human.submit()
     human.scan()
-    taken(human, folder / "enroll")
+    taken(human, "enroll", tmp_path)
     human.type_code(human.code())
     human.page.wait_for_selector("#codes")
     human.page.set_viewport_size({"width": 1000, "height": 860})
-    taken(human, folder / "codes")
+    taken(human, "codes", tmp_path)
     human.follow("I have kept them")
     human.open("/ui/account")
     human.page.set_viewport_size({"width": 1000, "height": 860})
-    taken(human, folder / "account")
+    taken(human, "account", tmp_path)
 
 
 def test_the_demo_is_taken_as_a_terminal_shows_it(
@@ -101,10 +101,9 @@ def test_the_demo_is_taken_as_a_terminal_shows_it(
     head, *chapters = CHAPTERS.split(shown)
     began = f"$ sallyport demo\n{head.partition('It listens')[0].rstrip()}"
     text = "\n\n  ⋮\n\n".join([began, chapters[2], chapters[7], ""])
-    checked("demo", text)
     page = make_human(viewport={"width": 900, "height": 600}).page
     page.set_content(as_page("sallyport demo", text))
-    picture = (PICTURES if IS_WRITING else tmp_path) / DEMO
+    picture = place_of("demo", text, tmp_path) / DEMO
     page.locator("main").screenshot(path=picture, omit_background=True)
     read = subprocess.run([tool("zbarimg"), "--raw", "-q", str(picture)], capture_output=True, text=True, check=True)
     assert read.stdout.startswith("otpauth://totp/Sallyport:alice?secret=")
@@ -123,7 +122,6 @@ def with_a_day_of_logins(service: Running) -> None:
 
 
 def test_pictures_of_the_desk_are_taken(make_human: MakeHuman, make_service: MakeService, tmp_path: Path) -> None:
-    folder = PICTURES if IS_WRITING else tmp_path
     service = make_service()
     human = make_human(service=service)
     human.register("mira")
@@ -135,11 +133,11 @@ def test_pictures_of_the_desk_are_taken(make_human: MakeHuman, make_service: Mak
     desk.at("/ui/account")
     desk.follow("Desk")
     desk.at("/ui/admin")
-    taken(desk, folder / "desk")
+    taken(desk, "desk", tmp_path)
     desk.open("/ui/admin/users?q=mira")
     desk.follow("mira")
     desk.page.wait_for_selector("#code-mfa")
-    taken(desk, folder / "desk-user")
+    taken(desk, "desk-user", tmp_path)
 
 
 @pytest.mark.parametrize("name", [*(f"{name}-{scheme}.png" for name in NAMES for scheme in SCHEMES), DEMO])
