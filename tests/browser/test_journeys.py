@@ -157,7 +157,8 @@ def test_the_key_and_the_codes_are_copied_and_downloaded(make_human: MakeHuman) 
     human.scan()
     human.page.get_by_text("Enter the key by hand").click()
     human.press("Copy the key")
-    expect(human.page.get_by_role("button", name="Copied")).to_be_visible()
+    # WCAG 2.2, 4.1.3: whoever hears the page is told.
+    expect(human.page.get_by_role("button", name="Copied")).to_have_attribute("aria-live", "polite")
     assert human.page.evaluate("navigator.clipboard.readText()") == human.seed
     assert human.page.get_by_role("link", name="Open in the app on this device").get_attribute("href") == human.scanned
     human.type_code(human.code())
@@ -191,9 +192,12 @@ def test_everything_is_reached_by_the_keyboard(human: Human) -> None:
     expect(human.page.locator("#password")).to_have_attribute("type", "text")
     outline = human.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
+    look = "() => { sessionStorage.sent = document.querySelector('#password').type }"
+    human.page.evaluate(f"document.forms[0].addEventListener('submit', {look})")
     human.page.keyboard.press("Tab")
     human.page.keyboard.press("Enter")
     human.at("/ui/authenticators/new")
+    assert human.page.evaluate("sessionStorage.sent") == "password"
     human.page.keyboard.press("Tab")
     assert human.page.evaluate("document.activeElement.textContent") == "Skip to the content"
 

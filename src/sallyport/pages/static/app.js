@@ -44,11 +44,12 @@ for (const button of all("[data-reveal]")) {
   button.addEventListener("click", () => {
     const shown = input.type === "text"
     input.type = shown ? "password" : "text"
-    button.setAttribute("aria-pressed", String(!shown))
     const other = button.dataset.other
     button.dataset.other = button.textContent
     button.textContent = other
   })
+  // What stands in a field of text is what browsers offer the next one who types there.
+  input.form.addEventListener("submit", () => { input.type = "password" })
 }
 
 const textOf = (id, squeeze) => {
