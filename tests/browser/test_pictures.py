@@ -40,7 +40,7 @@ CHANGING: Final = tuple(
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UID"),
         (r"otpauth://[^\s\"]+|\b[A-Z2-7]{32}\b|(<span>[A-Z2-7]{4}</span>\s*)+", "KEY"),
         (r"\b[0-9A-Z]{4}(-[0-9A-Z]{4}){3}\b", "CODE"),
-        (r"\w+…[\w-]+|\S*/sallyport-demo-\S+|[█▀▄ ]{2,}", ""),
+        (r"[\w.-]+…[\w.-]+|\S*/sallyport-demo-\S+|[█▀▄ ]{2,}", ""),
         (r"just now|[0-9]+ (second|minute|hour)s? ago", "AGO"),
         (r"<rect\b[^>]*></rect>|<tbody>(?s:.*?)</tbody>", ""),
     )
