@@ -13,7 +13,7 @@ from sallyport.store.postgres.link import RefusedError
 from sallyport.store.work import Rows, Sql
 from tests.attacks.surface import running
 from tests.ledger import checkpoint_of, faults, rewrite, sealed, verified
-from tests.surgery import fetch, operate
+from tests.surgery import fetch, give_roles
 from tests.world import PASSWORD, TurnedClock, World
 
 CHANGED = "the row does not fit its digest: it was changed, or written by another hand"
@@ -27,6 +27,7 @@ COLUMNS = (
     ("actor_id", "id"),
     ("session_id", "id"),
     ("ip", "'192.0.2.1'"),
+    ("ip", "NULL"),
     ("ip_digest", "NULL"),
     ("ip_digest", "row_digest"),
     ("request_id", "'another'"),
@@ -326,17 +327,44 @@ async def test_a_missing_checkpoint_is_told_and_made_anew(log: World) -> None:
 
 
 async def test_an_address_erased_with_its_user_is_no_fault(log: World) -> None:
-    bob = await log.register("bob")
+    bob, boss = await log.register("bob"), await log.register("boss")
+    await give_roles(boss, "admin")
+    await boss.login()
+    assert (await boss.call("PUT", f"/users/{bob.uid}", {"version": 0, "disabled": True})).status_code == 200
     await sealed(log)
-    assert (await bob.call("DELETE", "/users/me")).status_code == 204
-    assert await fetch(log, "SELECT ip FROM audit_log WHERE user_id = :user", user=bob.uid) == [(None,)] * 3
-    assert await faults(log) == []
+    # The second one was somewhere when they acted on the first.
+    for one in (bob, boss):
+        assert (await boss.call("DELETE", f"/users/{one.uid}")).status_code == 204
+        assert await faults(log) == []
     await sealed(log)
     assert await faults(log) == []
+    erased = "SELECT count(*) FROM audit_log WHERE ip IS NULL AND ip_digest IS NOT NULL AND position IS NOT NULL"
+    assert await fetch(log, erased) == [(9,)]
+
+
+GONE = "the address was removed, and no user was erased with it"
 
 
 async def test_an_address_written_where_one_was_erased_is_found(log: World) -> None:
-    await operate(log, "UPDATE audit_log SET ip = NULL WHERE position = 4")
+    bob = await log.register("bob")
+    await bob.call("DELETE", "/users/me")
+    await sealed(log)
     assert await faults(log) == []
-    await operate(log, "UPDATE audit_log SET ip = '192.0.2.1' WHERE position = 4")
-    assert await faults(log) == ["the address does not fit its digest: it was changed"]
+    await tamper(log, "UPDATE audit_log SET ip = '192.0.2.1' WHERE ip IS NULL AND ip_digest IS NOT NULL")
+    assert await faults(log) == ["the address does not fit its digest: it was changed"] * 3
+
+
+async def test_an_address_removed_from_a_row_is_found_while_its_user_is_there(log: World) -> None:
+    await log.password("nobody", PASSWORD)
+    bob = await log.register("bob")
+    await bob.call("DELETE", "/users/me")
+    await tamper(log, "UPDATE audit_log SET ip = NULL WHERE position IS NULL")
+    assert await faults(log) == [GONE]
+    await sealed(log)
+    assert await faults(log) == [GONE]
+
+
+async def test_a_forged_end_of_a_user_excuses_no_removed_address(log: World) -> None:
+    await tamper(log, "UPDATE audit_log SET ip = NULL WHERE position = 4")
+    await tamper(log, "UPDATE audit_log SET event = 'user.deleted' WHERE position = 7")
+    assert await faults(log) == [GONE, CHANGED]

@@ -91,6 +91,11 @@ def altered(record: Record, fits: Fits) -> str | None:
     return None
 
 
+def is_bare(record: Record) -> bool:
+    """Tell whether a row has lost its address, as it does when its user is erased."""
+    return record.ip is None and record.ip_digest is not None
+
+
 def misplaced(before: Mark, record: Record, fits: Fits) -> str | None:
     """Judge the place of a sealed row behind the one before it; return what is wrong, or None."""
     if record.position != before.position + 1:

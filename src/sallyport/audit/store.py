@@ -12,6 +12,8 @@ _FIELDS: Final = (
     "id, created_at, event, outcome, factor, user_id, actor_id, session_id, ip, ip_digest, request_id, detail, "
     "row_digest, position, chain_digest"
 )
+BEHIND_ALL: Final = "g"
+"""Sorts behind every uid."""
 INSERT = Sql(
     """INSERT INTO audit_log (id, created_at, event, outcome, factor, user_id, actor_id, session_id, ip, ip_digest,
                               request_id, detail, row_digest)
@@ -144,6 +146,14 @@ def newest(
     sql = _NEWEST_BY[user is not None, event is not None]
     found = rows.all(sql, user=user, event=event, since=since, oldest=oldest, before=before, limit=limit, skip=skip)
     return [_record(row) for row in found]
+
+
+def last_of(rows: Rows, user: str, event: str) -> Record | None:
+    """Return the newest row of a user that tells of an event."""
+    row = rows.one(
+        NEWEST_OF_USER_AND_EVENT, user=user, event=event, since=0, oldest="", before=BEHIND_ALL, limit=1, skip=0
+    )
+    return _record(row) if row else None
 
 
 def logins(rows: Rows, user: str, before: str, limit: int, skip: int) -> list[Record]:

@@ -10,8 +10,6 @@ from sallyport.audit.rules import Event, Record, oldest_uid
 from sallyport.store.work import Work
 
 _AT_ONCE: Final = 500
-_BEHIND_ALL: Final = "g"
-"""Sorts behind every uid."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +40,7 @@ class ReadAudit:
                 event=wanted.event,
                 since=wanted.since,
                 oldest=oldest_uid(wanted.since),
-                before=wanted.after or _BEHIND_ALL,
+                before=wanted.after or store.BEHIND_ALL,
                 limit=wanted.limit,
                 skip=wanted.skip,
             )
@@ -50,7 +48,7 @@ class ReadAudit:
 
     async def logins(self, user: str, *, after: str | None, limit: int, skip: int) -> list[Record]:
         """Return the steps of a user's logins, newest first."""
-        return await self._work.read(lambda rows: store.logins(rows, user, after or _BEHIND_ALL, limit, skip))
+        return await self._work.read(lambda rows: store.logins(rows, user, after or store.BEHIND_ALL, limit, skip))
 
     async def login(self, user: str, uid: str) -> Record | None:
         """Return one step of a user's logins, or None where it is none of theirs."""

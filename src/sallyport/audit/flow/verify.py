@@ -7,15 +7,20 @@ from typing import Final
 import msgspec
 
 from sallyport.audit import store
-from sallyport.audit.chain import START, Mark, altered, mark_of, misplaced
+from sallyport.audit.chain import START, Mark, altered, is_bare, mark_of, misplaced
 from sallyport.audit.checkpoint import CheckpointFile, CheckpointRefusedError
 from sallyport.audit.keys import AuditKeys
-from sallyport.audit.rules import Record
+from sallyport.audit.rules import Event, Record
 from sallyport.store.work import Rows, Work
 
 _AT_ONCE: Final = 500
 _LOWEST: Final = -(2**63)
+_BARE: Final = "the address was removed, and no user was erased with it"
 _NO_END: Final = "no end can be vouched for (after a restore that is so until the service has been started)"
+
+
+_Read = tuple[Record, str | None]
+"""A row, and what is wrong with its address where it has lost that."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +56,8 @@ class VerifyAudit:
         if fault:
             yield fault
         count, before, vouched = 0, START, known is None
-        async for record in self._sealed():
-            for what in (altered(record, self._keys.fits), misplaced(before, record, self._keys.fits)):
+        async for record, bare in self._sealed():
+            for what in (altered(record, self._keys.fits), bare, misplaced(before, record, self._keys.fits)):
                 if what:
                     yield Fault(position=record.position, uid=record.uid, what=what)
             count, before = count + 1, mark_of(record, before)
@@ -62,9 +67,9 @@ class VerifyAudit:
         if count and not known and not fault:
             yield Fault(position=None, uid=None, what=f"{self._checkpoint.path} is missing: {_NO_END}")
         unsealed = 0
-        async for record in self._unsealed():
+        async for record, bare in self._unsealed():
             unsealed += 1
-            if what := altered(record, self._keys.fits):
+            if what := altered(record, self._keys.fits) or bare:
                 yield Fault(position=None, uid=record.uid, what=what)
         yield Verdict(sealed=count, unsealed=unsealed, checkpoint=known.position if known else None)
 
@@ -74,27 +79,40 @@ class VerifyAudit:
         except (OSError, CheckpointRefusedError) as fault:
             return None, Fault(position=None, uid=None, what=f"the checkpoint can't be read: {fault}")
 
-    async def _sealed(self) -> AsyncIterator[Record]:
+    async def _sealed(self) -> AsyncIterator[_Read]:
         after = _LOWEST
 
-        def behind(rows: Rows) -> list[Record]:
-            return store.sealed(rows, after, _AT_ONCE)
+        def behind(rows: Rows) -> list[_Read]:
+            return self._judged(rows, store.sealed(rows, after, _AT_ONCE))
 
         while found := await self._work.read(behind):
-            for record in found:
-                yield record
-            after = found[-1].position or 0
+            for read in found:
+                yield read
+            after = found[-1][0].position or 0
 
-    async def _unsealed(self) -> AsyncIterator[Record]:
+    async def _unsealed(self) -> AsyncIterator[_Read]:
         after = ""
 
-        def behind(rows: Rows) -> list[Record]:
-            return store.unsealed(rows, after, _AT_ONCE)
+        def behind(rows: Rows) -> list[_Read]:
+            return self._judged(rows, store.unsealed(rows, after, _AT_ONCE))
 
         while found := await self._work.read(behind):
-            for record in found:
-                yield record
-            after = found[-1].uid
+            for read in found:
+                yield read
+            after = found[-1][0].uid
+
+    def _judged(self, rows: Rows, found: list[Record]) -> list[_Read]:
+        """Say of rows that have lost their address whether a user was erased who took it along."""
+        concerned = {uid for record in found if is_bare(record) for uid in (record.user, record.actor)}
+        erased = {uid for uid in concerned if isinstance(uid, str) and self._is_erased(rows, uid)}
+        return [
+            (record, _BARE if is_bare(record) and erased.isdisjoint((record.user, record.actor)) else None)
+            for record in found
+        ]
+
+    def _is_erased(self, rows: Rows, user: str) -> bool:
+        end = store.last_of(rows, user, Event.USER_DELETED)
+        return end is not None and altered(end, self._keys.fits) is None
 
 
 def _cut_off(known: Mark, end: Mark) -> Fault:
