@@ -74,7 +74,13 @@ async def test_a_changed_column_is_found(log: World, column: str, value: str) ->
 
 
 @pytest.mark.sqlite_only("where a column takes any type")
-@pytest.mark.parametrize(("column", "value"), [("outcome", "CAST(outcome AS BLOB)"), ("position", "'three'")])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(("outcome", "CAST(outcome AS BLOB)"), ("position", "'three'"), ("position", "''"), ("user_id", "X'ff'")),
+        *(("row_digest", "'text'"), ("row_digest", "7"), ("chain_digest", "'text'"), ("ip_digest", "'text'")),
+    ],
+)
 async def test_a_column_of_another_type_is_found(log: World, column: str, value: str) -> None:
     await tamper(log, f"UPDATE audit_log SET {column} = {value} WHERE position = 4")  # noqa: S608  # from the line above
     assert await faults(log)

@@ -98,6 +98,28 @@ def test_a_service_that_ends_leaves_no_row_without_its_place_and_a_fault_is_name
     assert (told["whole"], told["faultCount"], [fault["position"] for fault in told["faults"]]) == (False, 2, [3, 5])
 
 
+@pytest.mark.parametrize(
+    "change", ["created_at = 'x'", "created_at = 4e18", "ip_digest = 'x'", "row_digest = 7", "id = X'ff'"]
+)
+def test_what_another_hand_wrote_hides_no_other_row(tmp_path: Path, change: str) -> None:
+    """Where a column of SQLite takes any type."""
+    with serving(tmp_path, environ=ENVIRON) as server:
+        for _ in range(4):
+            assert server.log_in("admin", CHOSEN).status == 200
+        server.end()
+    with closing(sqlite3.connect(tmp_path / "sallyport.db")) as connection:
+        connection.execute(f"UPDATE audit_log SET {change} WHERE position = 3")  # noqa: S608  # from the line above
+        connection.commit()
+    assert run(tmp_path, "audit", "verify").returncode == 1
+    assert json.loads(run(tmp_path, "audit", "verify", "--output", "json").stdout)["faultCount"] >= 1
+    done = run(tmp_path, "audit", "export")
+    assert done.returncode == 1
+    assert sorted(json.loads(line)["position"] for line in done.stdout.splitlines()) == [1, 2, 4, 5]
+    (told,) = done.stderr.splitlines()
+    assert told.startswith("sallyport audit: 1 row is left out")
+    assert "sallyport audit verify" in told
+
+
 def test_a_restored_backup_is_written_down_and_the_log_goes_on(tmp_path: Path) -> None:
     with serving(tmp_path, environ=ENVIRON) as server:
         assert server.log_in("admin", CHOSEN).status == 200

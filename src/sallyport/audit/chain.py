@@ -100,7 +100,8 @@ def misplaced(before: Mark, record: Record, fits: Fits) -> str | None:
     """Judge the place of a sealed row behind the one before it; return what is wrong, or None."""
     if record.position != before.position + 1:
         return f"position {before.position + 1} was to follow: rows were removed, or this one was moved"
-    if not fits(record.chain_digest, CHAIN, link(before, record.row_digest)):
+    digest: object = record.row_digest  # of whatever type the database held
+    if not isinstance(digest, bytes) or not fits(record.chain_digest, CHAIN, link(before, digest)):
         return "the row does not follow from the one before it: one of them was changed, removed or moved"
     return None
 

@@ -61,7 +61,7 @@ def export(flags: Mapping[str, str], to: str, since: str) -> int:
     try:
         moment_since = moment(since) if since else 0
         with _desk(flags) as desk, _opened(to) as file:
-            asyncio.run(_export(desk.read, moment_since, file))
+            foreign = asyncio.run(_export(desk.read, moment_since, file))
     except UnfitError as unfit:
         return _no(f"--since {since}: {unfit.detail}", WRONG_USE)
     except WrongUseError as no:
@@ -72,6 +72,9 @@ def export(flags: Mapping[str, str], to: str, since: str) -> int:
         return FAULTY
     except (StorageUnavailableError, OSError) as fault:
         return _no(fault, FAULTY)
+    if foreign:
+        rows = "1 row is" if foreign == 1 else f"{foreign} rows are"
+        return _no(f"{rows} left out, which another hand wrote: run `sallyport audit verify`", FAULTY)
     return WHOLE
 
 
@@ -152,12 +155,21 @@ def _sentence(verdict: Verdict, faults: int) -> str:
 
 
 def _json(verdict: Verdict, listed: list[dict[str, Any]], faults: int) -> str:
-    return json.dumps({"whole": not faults, **msgspec.structs.asdict(verdict), "faultCount": faults, "faults": listed})
+    told = {"whole": not faults, **msgspec.structs.asdict(verdict), "faultCount": faults, "faults": listed}
+    return json.dumps(told, default=repr)  # a column of SQLite takes bytes, too
 
 
-async def _export(read: ReadAudit, since: int, file: TextIO) -> None:
+async def _export(read: ReadAudit, since: int, file: TextIO) -> int:
+    """Write every row that can be read as one; returns how many can't."""
+    foreign = 0
     async for record in read.all(since):
-        file.write(_written(record) + "\n")
+        try:
+            written = _written(msgspec.convert(msgspec.structs.asdict(record), Record, builtin_types=(bytes,)))
+        except (msgspec.ValidationError, OverflowError):  # a column of SQLite takes any type, and any moment
+            foreign += 1
+        else:
+            file.write(written + "\n")
+    return foreign
 
 
 def _written(record: Record) -> str:

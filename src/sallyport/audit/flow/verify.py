@@ -88,7 +88,8 @@ class VerifyAudit:
         while found := await self._work.read(behind):
             for read in found:
                 yield read
-            after = found[-1][0].position or 0
+            last = found[-1][0].position
+            after = _LOWEST if last is None else last  # an empty text is a place, too, where another hand wrote one
 
     async def _unsealed(self) -> AsyncIterator[_Read]:
         after = ""
