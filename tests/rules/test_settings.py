@@ -220,6 +220,11 @@ def test_a_slash_at_the_end_of_the_public_url_is_dropped(tmp_path: Path) -> None
     assert read(tmp_path, {"PUBLIC_URL": "https://example.org/"}).public_url == "https://example.org"
 
 
+def test_the_scheme_of_the_public_url_is_the_same_in_any_case(tmp_path: Path) -> None:
+    """RFC 3986 3.1. What is known for https by it has its cookies marked as such."""
+    assert read(tmp_path, {"PUBLIC_URL": "HTTPS://example.org"}).public_url == "https://example.org"
+
+
 def test_the_table_names_every_setting_once() -> None:
     lines = table().splitlines()[2:]
     named = [line.split("`")[1] for line in lines]

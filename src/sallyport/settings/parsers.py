@@ -63,7 +63,7 @@ def url(text: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         message = "a URL like https://accounts.example.org is wanted"
         raise ValueError(message)
-    return text.rstrip("/")
+    return f"{parts.scheme}{text[len(parts.scheme) :]}".rstrip("/")  # RFC 3986 3.1: the same in any case
 
 
 def url_or_none(text: str) -> str:
