@@ -113,7 +113,11 @@ async def test_a_missing_ring_beside_a_used_database_stops_the_start(tmp_path: P
 
 @pytest.mark.parametrize(
     ("ring", "words"),
-    [("pepper", "are not those of this database"), ("sealing", "rows of passwords.hash_sealed name the sealing key")],
+    [
+        ("pepper", "are not those of this database"),
+        ("sealing", "rows of passwords.hash_sealed name the sealing key"),
+        ("audit", "rows of audit_log.row_digest name the audit key"),
+    ],
 )
 async def test_a_ring_of_another_installation_stops_the_start(tmp_path: Path, ring: str, words: str) -> None:
     clock = TurnedClock()

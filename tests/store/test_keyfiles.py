@@ -114,7 +114,7 @@ def test_what_is_no_ring_is_refused(tmp_path: Path, text: str) -> None:
     opened(tmp_path)
     (tmp_path / "sealing.json").write_text(text)
     (told,) = faults(tmp_path)
-    assert f"{tmp_path}/sealing.json is not a sealing ring" in told
+    assert f"{tmp_path}/sealing.json is no sealing ring" in told
 
 
 def test_all_faults_are_told_in_one_message(tmp_path: Path) -> None:
@@ -263,4 +263,4 @@ def test_a_key_of_no_length_is_no_key(tmp_path: Path) -> None:
     key_id = "0011223344556677"
     (tmp_path / "sealing.json").write_text(ring(active=key_id, keys={key_id: ""}))
     (told,) = faults(tmp_path)
-    assert "is not a sealing ring" in told
+    assert "is no sealing ring" in told

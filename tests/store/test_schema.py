@@ -46,6 +46,7 @@ WITHOUT_INDEX = {
     "sallyport.users.store.LIST_NEWEST": "walks an index in its order, and stops at the limit",
 }
 SORTED_BY_HAND = {
+    "sallyport.keys.store.AUDIT_NEXT_KEY": "sorts two rows at most",
     "sallyport.login.store.DROP_OLDEST": "sorts the challenges of one user, 21 at most",
     "sallyport.throttle.store.DROP_OLDEST_CLIENT": "sorts the known clients of one user, 21 at most",
     "sallyport.users.store.PART_OF_EMAIL_BY_NAME": "sorts those who claim one address, for a list of trusted roles",

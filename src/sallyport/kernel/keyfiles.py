@@ -104,7 +104,7 @@ def read_ring(directory: Path, plan: RingPlan) -> Ring:
         message = f"{path} can't be read ({fault.strerror}): it is a file of the service's own user, or restore it"
         raise KeysRefusedError(message) from None
     except _NO_RING as fault:
-        message = f"{path} is not a {plan.name} ring ({type(fault).__name__}): restore it from your backup"
+        message = f"{path} is no {plan.name} ring ({type(fault).__name__}): restore it from your backup"
         raise KeysRefusedError(message) from None
     plan.accept(ring)
     return ring

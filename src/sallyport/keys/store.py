@@ -65,6 +65,12 @@ RESEAL_OUTBOX = Sql("UPDATE outbox SET letter_sealed = :new WHERE id = :uid AND 
 AUDIT_ROWS_COUNT = Sql(
     "SELECT count(*) FROM audit_log WHERE substr(row_digest, 1, 8) = :key OR substr(chain_digest, 1, 8) = :key"
 )
+# Of the oldest row and of the newest: an index over all of them would cost every row.
+AUDIT_NEXT_KEY = Sql(
+    """SELECT substr(row_digest, 1, 8) FROM audit_log
+       WHERE id IN ((SELECT min(id) FROM audit_log), (SELECT max(id) FROM audit_log))
+         AND substr(row_digest, 1, 8) > :after ORDER BY substr(row_digest, 1, 8) LIMIT 1"""
+)
 ANY_AUDIT_ROW = Sql("SELECT 1 FROM audit_log LIMIT 1")
 PROOF = Sql("SELECT keys_sealed FROM installation")
 RENEW_PROOF = Sql("UPDATE installation SET keys_sealed = :new WHERE id = 1 AND keys_sealed = :old")
@@ -136,7 +142,7 @@ _DEVICES: Final = Naming(
     ring="pepper", where="devices.pepper_id", count=DEVICES_COUNT, next_key=DEVICES_NEXT_PEPPER, as_text=True
 )
 _SUCCESSORS: Final = Naming(ring="pepper", where="refresh_tokens.successor_salt", count=SUCCESSORS_COUNT, next_key=None)
-_AUDIT: Final = Naming(ring="audit", where="audit_log.row_digest", count=AUDIT_ROWS_COUNT, next_key=None)
+_AUDIT: Final = Naming(ring="audit", where="audit_log.row_digest", count=AUDIT_ROWS_COUNT, next_key=AUDIT_NEXT_KEY)
 NAMINGS: Final = (_PASSWORDS, _TOTP, _REMOVED, _OUTBOX, _CODES, _API_KEYS, _DEVICES, _SUCCESSORS, _AUDIT)
 SEALED: Final = (
     Sealed(table="passwords", column="hash_sealed", naming=_PASSWORDS, under=PASSWORDS_UNDER, reseal=RESEAL_PASSWORD),
