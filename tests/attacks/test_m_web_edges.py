@@ -144,6 +144,13 @@ async def test_a_configured_proxy_says_hop_by_hop_who_called(
     assert await ip_of(world, "10.0.0.1", headers) == expected
 
 
+async def test_a_proxy_is_known_over_a_socket_that_takes_both_families(make_world: MakeWorld) -> None:
+    world: World = await make_world({"SALLYPORT_TRUSTED_PROXIES": "10.0.0.0/24"})
+    await world.register("alice")
+    assert await ip_of(world, "::ffff:10.0.0.1", [("x-forwarded-for", "203.0.113.9")]) == "203.0.113.9"
+    assert await ip_of(world, "::ffff:198.51.100.1", [("x-forwarded-for", "203.0.113.9")]) == "198.51.100.1"
+
+
 @pytest.mark.parametrize(("headers", "_"), HOPS)
 @pytest.mark.parametrize(
     ("proxies", "peer"), [("", "10.0.0.1"), ("10.0.0.0/24", "198.51.100.1"), ("10.0.0.2", "10.0.0.1")]

@@ -119,7 +119,9 @@ class Resource:
 
 def peer_of(scope: Scope) -> str:
     """Return the address of the machine at the other end; empty where it has none, as on a Unix socket."""
-    return str(scope["client"][0]) if scope.get("client") else ""
+    peer = str(scope["client"][0]) if scope.get("client") else ""
+    # RFC 4291 2.5.5.2: so a socket that takes both families writes the IPv4 address of a client, or of a proxy of ours.
+    return peer.removeprefix("::ffff:") if "." in peer else peer
 
 
 def _credential(headers: list[tuple[bytes, bytes]]) -> Credential | Refused | None:

@@ -9,7 +9,7 @@ from starlette.types import Scope
 from sallyport.edge.answers import Answer
 from sallyport.edge.client import Networks, client_ip
 from sallyport.edge.problems import FACES
-from sallyport.edge.resource import Allowed
+from sallyport.edge.resource import Allowed, peer_of
 from sallyport.kernel.meters import Histogram
 from sallyport.kernel.outcomes import Refused, Why
 
@@ -56,8 +56,7 @@ class Witness:
         )
 
     def _ip(self, scope: Scope) -> str:
-        peer: str = scope["client"][0] if scope.get("client") else ""
-        return client_ip(peer, scope["headers"], self._proxies)
+        return client_ip(peer_of(scope), scope["headers"], self._proxies)
 
 
 def _code(outcome: Answer | Refused | Allowed) -> str:
