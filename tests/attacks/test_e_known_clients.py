@@ -183,10 +183,31 @@ async def test_the_owner_has_that_fifth_on_the_worst_of_days(world: World) -> No
         granted(await code(world, client, victim.phone.code()), "aal2", FULL)
 
 
+@pytest.mark.parametrize("way", ["of the session", "shown"])
+async def test_a_client_that_has_enrolled_has_its_share_in_the_second_factor(world: World, way: str) -> None:
+    """Or a thief of the password could shut the owner out, from the moment that MFA was on until their next login."""
+    victim = await world.register("victim")
+    registered = {"token": victim.token, "refresh": victim.refresh}
+    thief, owner = await known(victim), await known(victim)
+    if way == "shown":
+        victim.hold(registered)
+        world.client.headers.update(shown(owner))
+    await victim.enroll()
+    world.client.headers.pop("x-sallyport-client", None)
+    assert victim.phone
+    world.clock.advance(30)
+    for _ in range(4):
+        refused(await code(world, thief, victim.phone.wrong()), 401, "code_invalid")
+    throttled(await code(world, thief, victim.phone.wrong()), 300)
+    granted(await code(world, owner, victim.phone.code()), "aal2", FULL)
+
+
 async def test_one_known_by_the_password_alone_has_no_share_in_the_second_factor(world: World) -> None:
     """A thief who logged in before MFA was switched on is known, but not behind the second door."""
     victim = await world.register("victim")
+    registered = {"token": victim.token, "refresh": victim.refresh}
     thief = await known(victim)
+    victim.hold(registered)
     await victim.enroll()
     owner = await known(victim)
     assert victim.phone
@@ -199,8 +220,11 @@ async def test_one_known_by_the_password_alone_has_no_share_in_the_second_factor
 
 async def test_one_known_by_the_password_is_known_by_the_code_after_a_full_login(world: World) -> None:
     victim = await world.register("victim")
+    registered = {"token": victim.token, "refresh": victim.refresh}
     client = await known(victim)
+    victim.hold(registered)
     await victim.enroll()
+    assert await fetch(world, "SELECT proven FROM known_clients") == [("pwd",)]
     assert victim.phone
     world.clock.advance(30)
     assert (await code(world, client, victim.phone.code())).json()["client"] == client

@@ -169,7 +169,7 @@ def add_client(rows: Rows, user: str, digest: Digest, proven: str, now: int, hel
         rows.post(DROP_OLDEST_CLIENT, user=user, newest=digest, others=MOST_CLIENTS - 1)
 
 
-def use_client(rows: Rows, user: str, digest: Digest, proven: str, now: int) -> None:
+def use_client(rows: Rows, user: str, digest: bytes, proven: str, now: int) -> None:
     """Note that a known client has logged in again, and with what."""
     rows.post(USE_CLIENT, user=user, digest=digest, proven=proven, now=now)
 

@@ -164,6 +164,7 @@ class Flows:
             vault=service.vault,
             sessions=service.keeper,
             throttle=service.throttle,
+            clients=service.clients,
             journal=service.journal,
             draw_codes=self._draw_codes,
             clock=service.clock,

@@ -32,6 +32,7 @@ from sallyport.kernel.ids import Ids, Randomness
 from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
 from sallyport.kernel.vault import Vault
 from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.known_clients import KnownClients
 from sallyport.throttle.flow.throttle import Throttle, Try
 from sallyport.users import store as users
 
@@ -118,6 +119,7 @@ class Enroll:
         vault: Vault,
         sessions: Sessions,
         throttle: Throttle,
+        clients: KnownClients,
         journal: Journal,
         draw_codes: DrawCodes,
         clock: Clock,
@@ -126,6 +128,7 @@ class Enroll:
         self._vault = vault
         self._sessions = sessions
         self._throttle = throttle
+        self._clients = clients
         self._journal = journal
         self._draw_codes = draw_codes
         self._clock = clock
@@ -204,6 +207,7 @@ class Enroll:
         if not store.enroll(rows, caller.uid, accepted, now):
             return Refused(why=Why.NOT_FOUND)
         self._throttle.succeeded(rows, tried)
+        self._clients.enrolled(rows, caller)
         users.set_mfa(rows, caller.uid, now, on=True)
         backup_codes.replace(rows, codes, now)
         self._journal.did(rows, caller, Event.SECRET_ENROLLED, factor=Factor.TOTP, detail=accepted.uid)

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from sallyport.kernel.caller import Client
+from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import DAY, Clock
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Randomness
@@ -42,7 +42,7 @@ class KnownClients:
 
     def known(self, rows: Rows, user: str, client: Client, login_client: bytes | None = None) -> Known | None:
         """Return what a client is known by: the token that it shows, or the one that its session was opened with."""
-        digest = digest_of(client.token) if client.token else login_client
+        digest = _digest_shown(client, login_client)
         proven = store.proven_in(store.client(rows, user, digest)) if digest else None
         return None if digest is None or proven is None else Known(digest=digest, with_code=_beyond_a_password(proven))
 
@@ -59,17 +59,27 @@ class KnownClients:
         asked, held = (store.client(rows, user, digest_of(shown)), None) if shown else (None, store.held(rows, user))
 
         def remember() -> Hidden[str]:
-            now, before = self._clock.now(), store.proven_in(asked) if asked else None
+            before = store.proven_in(asked) if asked else None
             if shown is not None and before is not None:
-                together = " ".join(dict.fromkeys((*before.split(), *proven)))
-                store.use_client(rows, user, digest_of(shown), together, now)
+                self._use(rows, user, digest_of(shown), before, proven)
                 return shown
             # A token that somebody else brought here is never taken over: it might be a stranger's.
             token = self._new_token()
-            store.add_client(rows, user, digest_of(token), " ".join(proven), now, held)
+            store.add_client(rows, user, digest_of(token), " ".join(proven), self._clock.now(), held)
             return token
 
         return remember
+
+    def enrolled(self, rows: Rows, caller: Caller) -> None:
+        """Let the client of one who enrolls have shown a code, where it is known: it has, behind the password."""
+        digest = _digest_shown(caller.client, caller.login_client)
+        before = store.proven_in(store.client(rows, caller.uid, digest)) if digest else None
+        if digest is not None and before is not None:
+            self._use(rows, caller.uid, digest, before, (_CODE,))
+
+    def _use(self, rows: Rows, user: str, digest: bytes, before: str, proven: tuple[str, ...]) -> None:
+        together = " ".join(dict.fromkeys((*before.split(), *proven)))
+        store.use_client(rows, user, digest, together, self._clock.now())
 
     def invite(self, rows: Rows, user: str) -> Hidden[str]:
         """Return a client token for a link that is mailed to a user who waits: it opens nothing but a lane of tries."""
@@ -91,6 +101,10 @@ class KnownClients:
 
     def _tag(self, key_id: str, bits: bytes) -> bytes:
         return self._vault.peppered(key_id, "client token", bits)[:_TAG_BYTES]
+
+
+def _digest_shown(client: Client, login_client: bytes | None) -> bytes | None:
+    return digest_of(client.token) if client.token else login_client
 
 
 def _beyond_a_password(proven: str) -> bool:
