@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from sallyport.edge.answers import Headers
-from sallyport.edge.client import Header
+from sallyport.edge.client import Header, client_cookie, client_cookie_header
 from sallyport.kernel.clock import DAY, MINUTE, SECOND
 from sallyport.kernel.hidden import Hidden
 from sallyport.login.rules import CHALLENGE_LIFETIME
+from sallyport.throttle.flow.known_clients import LIFETIME
 
 _LANGUAGE: Final = "sallyport-language"
 _YEAR: Final = 365 * DAY // SECOND
@@ -36,6 +37,7 @@ class Cookies:
         self._challenge = f"{prefix}sallyport-challenge"
         self._visitor = f"{prefix}sallyport-visitor"
         self._said = f"{prefix}sallyport-said"
+        self._known = client_cookie(https=https)
 
     def read(self, headers: list[Header]) -> Shown:
         """Return what a request shows; of a name that stands twice the first."""
@@ -77,6 +79,10 @@ class Cookies:
     def hush(self) -> Headers:
         """Erase what the page has told."""
         return (self._erased(self._said),)
+
+    def known(self, client: Hidden[str]) -> Headers:
+        """Let a browser be known again, by this and by the JSON routes alike."""
+        return (client_cookie_header(self._known, client, seconds=LIFETIME // SECOND),)
 
     def forget(self) -> Headers:
         """Erase session and challenge."""

@@ -6,9 +6,7 @@ from urllib.parse import quote
 from sallyport.authenticators.codes import parse_code
 from sallyport.authenticators.password.rules import parse_password
 from sallyport.edge.answers import Answer, Headers
-from sallyport.edge.client import client_cookie, client_cookie_header
 from sallyport.edge.endpoint import Who
-from sallyport.kernel.clock import SECOND
 from sallyport.kernel.opaque import digest_of
 from sallyport.kernel.outcomes import Granted, Refused, Why
 from sallyport.kernel.text import bounded
@@ -34,7 +32,6 @@ from sallyport.pages.visit import (
 )
 from sallyport.sessions.flow.browser import BindBrowser
 from sallyport.sessions.flow.manage import ManageSessions
-from sallyport.throttle.flow.known_clients import LIFETIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,17 +40,13 @@ class Entry:
 
     cookies: Cookies
     bind: BindBrowser
-    https: bool
 
     async def headers(self, granted: Granted) -> Headers | Refused:
         """Return the cookies of a session just opened or proven; the token of before is dead."""
         token = await self.bind(granted)
         if isinstance(token, Refused):
             return token
-        known: Headers = ()
-        if granted.client is not None:
-            name = client_cookie(https=self.https)
-            known = (client_cookie_header(name, granted.client, seconds=LIFETIME // SECOND),)
+        known = () if granted.client is None else self.cookies.known(granted.client)
         return (*self.cookies.session(token), *known)
 
 

@@ -44,7 +44,7 @@ def site(service: "Service") -> Site:
     https = settings.public_url.startswith("https:")
     brand = settings.brand_dir
     cookies, assets = Cookies(https=https), Assets(brand.files)
-    entry = Entry(cookies=cookies, bind=service.flows.bind_browser, https=https)
+    entry = Entry(cookies=cookies, bind=service.flows.bind_browser)
     views = Views(
         assets=assets,
         brand=replace(brand, name=brand.name or settings.issuer_name),
