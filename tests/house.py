@@ -89,6 +89,7 @@ REVEALS = {
     "sallyport.pages.enrollment.Enrollment.scan": "shows a seed, this once",
     "sallyport.pages.keys.Keys.make": "shows an API key, this once",
     "sallyport.pages.lost.Lost.tell": "shows the code of a caller, this once",
+    "sallyport.recovery.http.RecoveryRoutes.reset": "hands a client the token that it is known by",
     "sallyport.recovery.operator.RecoveryDesk.issue": "hands a token of recovery to the operator on the host",
     "sallyport.rescue.http.RescueRoutes.lost": "hands a caller code out",
     "sallyport.sessions.flow.introspect.Introspect.__call__": "looks at the form of a token",

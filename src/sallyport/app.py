@@ -25,7 +25,7 @@ _KEYS_SECONDS: Final = 1
 _SEAL_SECONDS: Final = 0.5
 _CLOCK_SECONDS: Final = 1
 _LAST_MAIL_SECONDS: Final = 10
-_EXPOSED: Final = ("Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
+_EXPOSED: Final = ("Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Sallyport-Client")
 
 log = structlog.get_logger()
 

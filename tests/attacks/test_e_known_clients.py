@@ -13,7 +13,7 @@ from sallyport.kernel.clock import DAY, SECOND
 from tests.attacks.test_e_throttle import FULL, WRONG, guess, throttled, use_up
 from tests.conftest import MakeWorld
 from tests.expect import granted, refused
-from tests.surgery import count, fetch
+from tests.surgery import count, fetch, verify_email
 from tests.world import PASSWORD, Person, World, basic, bearer, client_of
 
 TOKEN = re.compile(r"spd_[A-Za-z0-9_-]{54}")
@@ -232,17 +232,31 @@ async def test_one_known_by_the_password_is_known_by_the_code_after_a_full_login
 
 
 async def test_an_owner_who_waits_becomes_known_by_a_mailed_link(world: World) -> None:
-    """The mail comes with recovery; the token in its link, and what it is good for, are here."""
-    victim = await world.enrolled("victim")
+    victim = await world.register("victim", email="victim@example.org")
+    await verify_email(victim)
+    await victim.enroll()
     assert victim.phone
     world.clock.advance(30)
     await use_up(victim, 5)
     await guess(world, "victim", 5)
     throttled(await world.password("victim", PASSWORD))
-    token = await world.service.work(lambda rows: world.service.clients.invite(rows, victim.uid))
-    client = token.reveal()
+    await world.mails()
+    await world.call("POST", "/users/recover", {"identifier": "victim"})
+    (mail,) = await world.mails()
+    new = "a horse that nobody has seen"
+    answer = await world.call("POST", f"/users/{victim.uid}/recover", {"token": mail.token, "password": new})
+    assert (answer.status_code, answer.content) == (204, b"")
+    client = answer.headers["x-sallyport-client"]
+    assert TOKEN.fullmatch(client)
     refused(await world.call("GET", "/users/me", headers=bearer(client)), 401, "invalid_token")
-    assert (await code(world, client, victim.phone.code())).json()["client"] == client
+    await guess(world, "victim", 5)
+    throttled(await world.password("victim", new))
+    challenge = (await password(world, client, new)).json()["token"]
+    throttled(await world.answer(challenge, victim.phone.wrong()))
+    answer = await world.call(
+        "POST", "/auth/totp", {"token": victim.phone.code()}, headers=bearer(challenge) | shown(client)
+    )
+    assert granted(answer, "aal2", FULL)["client"] == client
 
 
 async def test_a_known_client_stays_known_by_the_same_token(world: World) -> None:

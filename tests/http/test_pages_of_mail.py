@@ -9,7 +9,7 @@ from tests.conftest import MakeWorld
 from tests.dump import dump
 from tests.guest import Guest
 from tests.surgery import verify_email
-from tests.world import PASSWORD, World
+from tests.world import PASSWORD, World, basic
 
 NEW = "another battery staple horse"
 
@@ -50,6 +50,10 @@ async def test_an_address_is_verified_and_a_forgotten_password_comes_back(world:
     done = await other.post("/ui/recover", link=f"Here: <{link}>", password=NEW)
     assert "Your new password is set" in done.text
     assert other.session == ""
+    known = basic("mira", NEW) | {"x-sallyport-client": other.cookies["sallyport-client"]}
+    assert (await world.call("GET", "/auth/password", headers=known)).json()["client"] == other.cookies[
+        "sallyport-client"
+    ]
     assert (await guest.get("/ui/account")).headers["location"] == "/ui/sign-in"
     await guest.get("/ui/sign-in")
     assert (await guest.post("/ui/sign-in", name="mira@example.org", password=NEW)).status_code == 303

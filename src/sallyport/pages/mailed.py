@@ -3,6 +3,7 @@
 from sallyport.authenticators.password.rules import parse_password
 from sallyport.edge.answers import Answer
 from sallyport.edge.endpoint import Who
+from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.outcomes import Refused
 from sallyport.kernel.text import bounded
 from sallyport.login.rules import parse_identifier
@@ -69,20 +70,21 @@ class Mailed:
         return self._view(visit, "recover.html")
 
     async def set_password(self, visit: Visit) -> Answer | Refused:
-        """Set it: no session is made, and whatever session this browser had is over."""
-        if refused := await attempted(self._password_set(visit)):
-            return self._view(visit, "recover.html", refused=refused)
+        """Set it: no session is made, and whatever session this browser had is over. It is known from now on."""
+        known = await attempted(self._password_set(visit))
+        if isinstance(known, Refused):
+            return self._view(visit, "recover.html", refused=known)
         return self._view(
             visit,
             "told.html",
-            headers=self._cookies.forget(),
+            headers=(*self._cookies.forget(), *self._cookies.known(known)),
             title=N_("Your new password is set"),
             text=N_("Sign in with it now."),
             onward=SIGN_IN,
             label=N_("Sign in"),
         )
 
-    async def _password_set(self, visit: Visit) -> Refused | None:
+    async def _password_set(self, visit: Visit) -> Hidden[str] | Refused:
         shown = shown_in(visit)
         if shown is None:
             return INCOMPLETE

@@ -75,7 +75,10 @@ class RecoveryRoutes:
         """Answer `POST /users/{id}/recover`."""
         password = parse_password(ask.body.password, "/password")
         token = digest_of(Hidden(bounded("/token", ask.body.token)))
-        return await self._reset(ask.target, token, password, ask.client) or Answer(status=204)
+        known = await self._reset(ask.target, token, password, ask.client)
+        if isinstance(known, Refused):
+            return known
+        return Answer(status=204, headers=(("x-sallyport-client", known.reveal()),))
 
     async def send(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `POST /users/{id}/verify/send`."""

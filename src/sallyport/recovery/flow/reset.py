@@ -68,8 +68,8 @@ class SetPasswordByMail:
         self._clock = clock
         self._ids = ids
 
-    async def __call__(self, user: str, token: Digest, password: Hidden[str], client: Client) -> Refused | None:
-        """Set the password; None when it is done. A token that is no good costs no hash."""
+    async def __call__(self, user: str, token: Digest, password: Hidden[str], client: Client) -> Hidden[str] | Refused:
+        """Set the password; returns what the client is known by from now on. A token that is no good costs no hash."""
         seen = await self._work(lambda rows: self._gather(rows, user, token, client))
         if isinstance(seen, Refused):
             return seen
@@ -100,7 +100,7 @@ class SetPasswordByMail:
         address = address_digest(account.last_verified_key or "")
         return account if made_for == bound(address, account.password, account.generation) else None
 
-    def _record(self, rows: Rows, seen: _Seen, token: Digest, kept: Kept, client: Client) -> Refused | None:
+    def _record(self, rows: Rows, seen: _Seen, token: Digest, kept: Kept, client: Client) -> Hidden[str] | Refused:
         rows.alone(kept.user)
         account = self._bearer_of(rows, kept.user, token)
         if account is None or account.mfa != seen.account.mfa or not self._tokens.spend(rows, token):
@@ -113,10 +113,10 @@ class SetPasswordByMail:
             passwords.recover(rows, kept, now, max(now, store.last_shown(rows, kept.user)))
         self._keeper.end_every(rows, kept.user, client)
         self._cut_off(rows, kept.user, client)
-        self._throttle.forget_clients(rows, kept.user)
         self._throttle.forget(rows, kept.user, Lane.PASSWORD)
         self._journal.note(rows, _attempt(kept.user), client)
-        return None
+        # Whoever burns the user's tries in this moment has no part in those of a client that reads their mail.
+        return self._throttle.invite(rows, kept.user)
 
 
 def _attempt(user: str) -> Entry:

@@ -82,7 +82,8 @@ class KnownClients:
         store.use_client(rows, user, digest, together, self._clock.now())
 
     def invite(self, rows: Rows, user: str) -> Hidden[str]:
-        """Return a client token for a link that is mailed to a user who waits: it opens nothing but a lane of tries."""
+        """Know none but the one that has shown a mailed link; its token opens nothing but a lane of tries."""
+        store.forget_clients(rows, user, but=(b"", b""))
         token = self._new_token()
         store.add_client(rows, user, digest_of(token), _MAIL, self._clock.now())
         return token

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from sallyport.kernel.caller import Caller, Client
 from sallyport.kernel.clock import SECOND, Clock
+from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.meters import Throttled
 from sallyport.kernel.opaque import digest_of
 from sallyport.kernel.outcomes import TOLD, Overloaded, Refused, Why
@@ -200,9 +201,9 @@ class Throttle:
         token = caller.client.token
         store.forget_clients(rows, caller.uid, but=(digest_of(token) if token else b"", caller.login_client or b""))
 
-    def forget_clients(self, rows: Rows, user: str) -> None:
-        """Know no client of a user any more."""
-        store.forget_clients(rows, user, but=(b"", b""))
+    def invite(self, rows: Rows, user: str) -> Hidden[str]:
+        """Know no client of a user any more but one that has shown a mailed link; returns its token."""
+        return self._clients.invite(rows, user)
 
     def forget_user(self, rows: Rows, user: str) -> None:
         """Forget whatever was counted of a user who is about to be erased."""
