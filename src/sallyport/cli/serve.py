@@ -20,6 +20,7 @@ from uvicorn.supervisors import Multiprocess
 
 from sallyport.app import Application
 from sallyport.cli.collector import look_as_usual
+from sallyport.cli.heads import BoundedHead
 from sallyport.cli.logs import log_as_json
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.keyfiles import KeysRefusedError
@@ -132,7 +133,7 @@ def listen(app: Any, door: socket.socket, **more: Any) -> int:  # noqa: ANN401  
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHead,
         ws="none",
         lifespan="on",
         log_config=None,
