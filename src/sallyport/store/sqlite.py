@@ -1,17 +1,16 @@
 """The SQLite runner: one writer thread that commits groups, and a read-only connection beside it.
 
 Whatever units wait are run in one transaction, and one commit answers them all.
-Meanwhile new units pile up in the event loop: the slower the disk, the larger the group.
+Meanwhile new units pile up: the slower the disk, the larger the group.
 """
 
 import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any, Final, TypeVar
 
@@ -77,14 +76,14 @@ class SqliteWork:
             self._presence.leave()
             raise
         self._read_rows = SqliteRows(self._reader)
-        self._waiting: list[_Waiting] = []
-        self._in_flight = False
+        self._turn: list[_Waiting] = []
+        """Units of this turn of the event loop: requests that came in together are in one group."""
         self._closed = False
         self._sizes = Histogram("sallyport_commit_units", "Units of work made durable by one commit.", bounds=_SIZES)
         self._seconds = Histogram("sallyport_commit_seconds", "Time of a group, from its first unit to its commit.")
         self._failures = Tally("sallyport_commit_failures", "Groups of units that could not be committed.")
         self.meters: tuple[Meter, ...] = (self._sizes, self._seconds, self._failures)
-        self._groups: SimpleQueue[tuple[list[_Waiting], Callable[[], object]] | None] = SimpleQueue()
+        self._turns: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
         self._thread = Thread(target=self._write_groups, name="sqlite-writer", daemon=True)
         self._written = 0
         """Units since the log was copied last."""
@@ -99,11 +98,9 @@ class SqliteWork:
         if self._closed:
             message = "the service is closing"
             raise StorageUnavailableError(message)
-        self._waiting.append(_Waiting(unit, future))
-        if not self._in_flight:
-            # In the loop's next turn: requests that came in together are one group, and not first one, then the rest.
-            self._in_flight = True
-            asyncio.get_running_loop().call_soon(self._send_group)
+        if not self._turn:
+            asyncio.get_running_loop().call_soon(self._send_turn)
+        self._turn.append(_Waiting(unit, future))
         return await future
 
     async def read(self, unit: Unit[T]) -> T:
@@ -120,36 +117,23 @@ class SqliteWork:
     def close(self) -> None:
         """Commit what waits, then close the file. Units that come later are refused."""
         self._closed = True
-        last, self._waiting = self._waiting, []
-        if last:
-            self._groups.put((last, lambda: None))
-        self._groups.put(None)
+        self._send_turn()
+        self._turns.put(None)
         self._due.set()
         self._thread.join()
         self._checkpointer.join()
-        for waiting in last:
-            waiting.answer()
         self._writer.close()
         self._reader.close()
         self._presence.leave()
 
-    def _send_group(self) -> None:
-        group, self._waiting = self._waiting, []
-        self._in_flight = True
-        loop = asyncio.get_running_loop()
-        self._groups.put((group, lambda: loop.call_soon_threadsafe(self._answer_group, group)))
-
-    def _answer_group(self, group: list[_Waiting]) -> None:
-        self._in_flight = False
-        if self._waiting:
-            self._send_group()
-        for waiting in group:
-            waiting.answer()
+    def _send_turn(self) -> None:
+        turn, self._turn = self._turn, []
+        if turn:
+            self._turns.put(turn)
 
     def _write_groups(self) -> None:
         rows = SqliteRows(self._writer)
-        while (order := self._groups.get()) is not None:
-            group, done = order
+        while group := self._next_group():
             begun = time.perf_counter()
             try:
                 _run_group(self._writer, rows, group)
@@ -161,7 +145,21 @@ class SqliteWork:
             except sqlite3.Error as fault:
                 self._failures.count()
                 _fail_group(self._writer, group, fault)
-            done()
+            group[0].future.get_loop().call_soon_threadsafe(_answer, group)
+
+    def _next_group(self) -> list[_Waiting]:
+        """Wait for units, and return all that wait by then; none where the runner closes."""
+        group: list[_Waiting] = []
+        turn = self._turns.get()
+        while turn is not None:
+            group += turn
+            try:
+                turn = self._turns.get_nowait()
+            except Empty:
+                return group
+        if group:
+            self._turns.put(None)
+        return group
 
     def _checkpoint(self) -> None:
         """Copy the log into the database beside the writer, in small steps.
@@ -184,6 +182,11 @@ class SqliteWork:
         self._due.wait(_SECONDS_BETWEEN_CHECKPOINTS)
         self._due.clear()
         return not self._closed
+
+
+def _answer(group: list[_Waiting]) -> None:
+    for waiting in group:
+        waiting.answer()
 
 
 def _run_group(connection: sqlite3.Connection, rows: SqliteRows, group: list[_Waiting]) -> None:
