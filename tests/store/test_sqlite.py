@@ -124,6 +124,20 @@ async def test_a_busy_writer_has_the_log_copied_in_small_steps(path: Path, monke
     assert grown > fresh
 
 
+async def test_copies_of_the_log_keep_their_distance_and_closing_waits_for_none(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The same pages copied at each hundred of thousands of units are what takes the disk from these.
+    monkeypatch.setattr(sqlite_module, "_SECONDS_OF_REST", 10 * PATIENCE)
+    work = SqliteWork(path)
+    await work(lambda rows: rows.change(MAKE))
+    fresh = size(path)
+    await asyncio.gather(*(work(added(number)) for number in range(3 * sqlite_module._UNITS_BETWEEN_CHECKPOINTS)))
+    await asyncio.sleep(0.3)
+    assert size(path) == fresh
+    await asyncio.wait_for(asyncio.to_thread(work.close), PATIENCE)
+
+
 def counting(number: int, other: sqlite3.Connection) -> Callable[[Rows], tuple[int, int]]:
     """Return a unit that adds a row, and tells how many it sees and how many anybody outside does."""
 

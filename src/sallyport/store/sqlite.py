@@ -26,6 +26,9 @@ _LONGEST_WAIT_MS: Final = 1_000
 _SECONDS_BETWEEN_CHECKPOINTS: Final = 1.0
 _UNITS_BETWEEN_CHECKPOINTS: Final = 100
 """Or sooner, after so many units: what is copied at once is synced at once, and commits wait for the same disk."""
+_SECONDS_OF_REST: Final = 0.2
+"""But no more often than this: where thousands of units come in a second, copying the same pages time and again is what
+takes the disk from them."""
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 # 16,000 pages are 64 MiB of log: rarer checkpoints took the p99 of a commit from 8 ms to under 3.
 WRITER_PRAGMAS: Final = (
@@ -78,7 +81,7 @@ class SqliteWork:
         self._read_rows = SqliteRows(self._reader)
         self._turn: list[_Waiting] = []
         """Units of this turn of the event loop: requests that came in together are in one group."""
-        self._closed = False
+        self._ending = Event()
         self._sizes = Histogram("sallyport_commit_units", "Units of work made durable by one commit.", bounds=_SIZES)
         self._seconds = Histogram("sallyport_commit_seconds", "Time of a group, from its first unit to its commit.")
         self._failures = Tally("sallyport_commit_failures", "Groups of units that could not be committed.")
@@ -95,7 +98,7 @@ class SqliteWork:
     async def __call__(self, unit: Unit[T]) -> T:
         """Run a unit that writes, and return its outcome once it is durable."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        if self._closed:
+        if self._ending.is_set():
             message = "the service is closing"
             raise StorageUnavailableError(message)
         if not self._turn:
@@ -116,7 +119,7 @@ class SqliteWork:
 
     def close(self) -> None:
         """Commit what waits, then close the file. Units that come later are refused."""
-        self._closed = True
+        self._ending.set()
         self._send_turn()
         self._turns.put(None)
         self._due.set()
@@ -179,9 +182,10 @@ class SqliteWork:
 
     def _goes_on(self) -> bool:
         """Wait until it is time to copy; False where the runner closes."""
+        self._ending.wait(_SECONDS_OF_REST)
         self._due.wait(_SECONDS_BETWEEN_CHECKPOINTS)
         self._due.clear()
-        return not self._closed
+        return not self._ending.is_set()
 
 
 def _answer(group: list[_Waiting]) -> None:
