@@ -1,7 +1,7 @@
 """Identifiers (UUIDv7) and the source of randomness."""
 
+import os
 import re
-import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -9,7 +9,7 @@ from sallyport.kernel.clock import Clock
 
 # ASVS 11.5.1: unguessable values come from the system's CSPRNG; tests pass a seeded source.
 Randomness = Callable[[int], bytes]
-system_randomness: Randomness = secrets.token_bytes
+system_randomness: Randomness = os.urandom
 
 UID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _CANONICAL = re.compile(UID)

@@ -46,7 +46,10 @@ def _taking(names: tuple[str, ...]) -> Callable[[Mapping[str, Value]], tuple[Val
     """Return what takes these values out of all that were given, in this order: in C where there are several."""
     if len(names) > 1:
         return itemgetter(*names)
-    return lambda given: tuple(given[name] for name in names)
+    if names:
+        (name,) = names
+        return lambda given: (given[name],)
+    return lambda _: ()
 
 
 class Soon(Protocol):

@@ -1,7 +1,6 @@
 """Counting tries before they are judged, inside the units of the flows that judge them."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -79,6 +78,21 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
     def subjects(self) -> tuple[Subject, ...]:
         """All that was counted."""
         return (*self.counted, self.address) if self.address else self.counted
+
+
+class _Judging:
+    """Undoes what was counted where a judgement is left as `Overloaded`. By hand: every login passes here."""
+
+    __slots__ = ("_undo",)
+
+    def __init__(self, undo: Callable[[], Awaitable[None]]) -> None:
+        self._undo = undo
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
+        if isinstance(fault, Overloaded):
+            await self._undo()
 
 
 class Throttle:
@@ -178,14 +192,9 @@ class Throttle:
 
         return settle
 
-    @asynccontextmanager
-    async def judging(self, work: Work, tried: Try, *, also: Unit[None] = _nothing) -> AsyncIterator[None]:
+    def judging(self, work: Work, tried: Try, *, also: Unit[None] = _nothing) -> "_Judging":
         """Take a try back, and do what else is to be done, where it comes to no judgement: nobody guessed."""
-        try:
-            yield
-        except Overloaded:
-            await work(lambda rows: self._withdraw(rows, tried, also))
-            raise
+        return _Judging(lambda: work(lambda rows: self._withdraw(rows, tried, also)))
 
     def withdraw(self, rows: Rows, tried: Try) -> None:
         """Take one try back that was no guess; what was counted beside it stands. The unit has the keys of the try."""
