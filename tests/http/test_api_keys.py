@@ -185,6 +185,7 @@ async def test_a_key_made_before_mfa_is_no_admins_key_after_it(world: World) -> 
         ("expires", "2030-01-31"),
         ("expires", 1_900_000_000),
         ("expires", "2001-01-01T00:00:00Z"),
+        ("expires", "9999-12-31T23:59:59-00:01"),
         ("description", "a\x00b"),
     ],
 )

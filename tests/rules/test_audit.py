@@ -182,6 +182,7 @@ def test_no_uid_made_at_a_moment_sorts_before_its_bound() -> None:
         ("1969-12-31T23:00:00-01:00", 0),
         ("1969-12-31T23:59:59Z", 0),
         ("2027-01-15T08:00:00Z", 1_800_000_000_000_000),
+        ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
     ],
 )
 def test_a_moment_is_read(text: str, micros: int) -> None:
@@ -191,7 +192,7 @@ def test_a_moment_is_read(text: str, micros: int) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "now", "1800000000", "2027-01-15", "2027-01-15T08:00:00", "2027-13-15T08:00:00Z", "2027-01-15T24:61:00Z",
-     "٢٠٢٧-01-15T08:00:00Z", "2027-01-15T08:00:00+25:00", "2027-01-15T08:00:00Z\n"],
+     "٢٠٢٧-01-15T08:00:00Z", "2027-01-15T08:00:00+25:00", "2027-01-15T08:00:00Z\n", "9999-12-31T23:59:59-00:01"],
 )  # fmt: skip
 def test_what_is_no_moment_is_refused(text: str) -> None:
     with pytest.raises(UnfitError, match="RFC 3339"):

@@ -13,6 +13,9 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\
 # RFC 3339 5.6. A plus sign in a query reads as a space.
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?(?:([Zz])|([+ -])(\d\d:\d\d))", re.ASCII)
 
+_LAST_SECOND: Final = 253_402_300_799
+"""Of the year 9999: what comes behind it can't be written as RFC 3339 again. An offset leads there."""
+
 
 class UnfitError(ValueError):
     """A value from outside does not fit its field. `pointer` names the field, the text says what to do."""
@@ -49,4 +52,6 @@ def moment(pointer: str, text: str) -> int:
         seconds = int(datetime.fromisoformat(f"{day}T{time}{zone}").timestamp())
     except ValueError:
         raise unfit from None
+    if seconds > _LAST_SECOND:
+        raise unfit
     return max(0, seconds * SECOND + int(((fraction or ".")[1:] + "000000")[:6]))
