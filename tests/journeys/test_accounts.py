@@ -171,6 +171,7 @@ def test_roles_are_made_filled_and_taken_away(home: Path, service: Server) -> No
     assert (owned["members"], owned["owners"]) == ([alice], [bob])
     assert told(home, "users", "show", alice)["roles"] == ["staff"]
     assert told(home, "roles", "change", "staff", "--name", "crew")["description"] == "who works here"
+    assert told(home, "roles", "change", "crew", "--description", "")["description"] is None
     token = service.log_in("alice", PASSWORD).body["token"]
     assert run(home, "roles", "remove-member", "crew", alice).stdout == f"{alice} is not in crew\n"
     assert service.call("GET", "/users/me", authorization=f"Bearer {token}").status == 401
@@ -333,6 +334,11 @@ def test_wrong_use_says_what_to_give_and_asks_nobody(
 
 
 def test_a_service_that_is_not_there_or_another_one_is_a_failure(tmp_path: Path, home: Path, service: Server) -> None:
+        (("users", "create", "eve", "--password-file", "/dev/null"), "", "the password is empty: say --no-password"),
+        (("users", "create", "eve", "--password-stdin"), "\n", "the password is empty: say --no-password"),
+        (("users", "create", "eve", "--no-password", "--password-stdin"), f"{PASSWORD}\n", "not both"),
+        (("users", "create", "eve", "--no-password", "--password-file", "/dev/null"), "", "not both"),
+        (("roles", "change", "staff"), "", "say --name, --description, or both"),
     away = ("--url", "http://127.0.0.1:1", "--login", "a", "--login-stdin")
     done = run(tmp_path, "users", "list", *away, typed="x\n")
     assert (done.returncode, "nobody answers at http://127.0.0.1:1" in done.stderr) == (1, True)

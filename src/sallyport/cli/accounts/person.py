@@ -41,15 +41,21 @@ class Person:
             return self.line(what, self._reader)
         return self.answer(what, instead, hidden=False)
 
-    def password(self, *, stdin: bool, file: str) -> str:
-        """Return a new password, which is asked for twice."""
+    def password(self, *, stdin: bool, file: str, none: bool) -> str:
+        """Return a new password, which is asked for twice; an empty one where there is to be none."""
         if stdin and file:
             raise WrongUseError("say --password-stdin or --password-file, not both")
-        if stdin:
-            return self.line("password", "--password-stdin")
-        if file:
-            return first_line(file, "--password-file")
-        return self.answer("password", "say --password-stdin or --password-file", twice=True)
+        if none:
+            if stdin or file:
+                raise WrongUseError("say --no-password, or where the password is, not both")
+            return ""
+        if not (stdin or file):
+            return self.answer("password", "say --password-stdin or --password-file", twice=True)
+        given = self.line("password", "--password-stdin") if stdin else first_line(file, "--password-file")
+        if not given:
+            # Whatever was to write it has failed: that must not make an account that nobody wanted like this.
+            raise WrongUseError("the password is empty: say --no-password where there is to be none")
+        return given
 
     def line(self, what: str, reader: str) -> str:
         """Return the next line of standard input, which one option alone may read."""

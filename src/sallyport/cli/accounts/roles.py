@@ -68,14 +68,20 @@ def change(
     role: _Role,
     *,
     name: Annotated[str, typer.Option(help="Another name.", show_default=False)] = "",
-    description: _Description = "",
+    description: Annotated[
+        str | None, typer.Option(help="What it is for; an empty one takes it away.", show_default=False)
+    ] = None,
 ) -> None:
     """Give a role another name or description.
 
     Example: sallyport roles change staff --name crew
     """
-    given = {"name": name, "description": description}
-    changed = _changed(desk, _found(desk, role), {field: value for field, value in given.items() if value})
+    given: dict[str, Any] = {"name": name} if name else {}
+    if description is not None:
+        given["description"] = description or None
+    if not given:
+        raise typer.BadParameter("say --name, --description, or both")
+    changed = _changed(desk, _found(desk, role), given)
     desk.done(f"{changed['name']} is changed", changed)
 
 

@@ -84,8 +84,7 @@ def create(
     Example: sallyport users create alice --email alice@example.org
     """
     fields = {"name": name, "email": email, "firstName": first_name, "lastName": last_name, "phone": phone}
-    if not no_password:
-        fields["password"] = desk.person.password(stdin=password_stdin, file=password_file)
+    fields["password"] = desk.person.password(stdin=password_stdin, file=password_file, none=no_password)
     made = desk.post("/users", {field: value for field, value in fields.items() if value})["user"]
     desk.done(f"{made['name']} is there, with the uid {made['uid']}", made)
 
