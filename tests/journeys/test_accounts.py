@@ -289,6 +289,34 @@ def test_both_ways_refuse_alike(home: Path, service: Server) -> None:
         assert problems[0] == problems[1]
 
 
+@pytest.mark.sqlite_only("who sees what does not depend on the store")
+def test_one_who_sees_little_is_told_that_and_refused_the_rest(home: Path, service: Server) -> None:
+    told(home, "users", "create", "bob", "--password-stdin", typed=PASSWORD + "\n")
+    told(home, "roles", "create", "staff")
+    as_bob = ("--url", service.url, "--login", "bob", "--login-stdin")
+    listed = run(home, "roles", "list", *as_bob, typed=PASSWORD + "\n")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert re.search(r" staff +- +- +-\n", listed.stdout)
+    for asked in (
+        ("users", "disable", "admin"),
+        ("users", "enable", "admin"),
+        ("roles", "change", "staff", "--name", "crew"),
+        ("roles", "add-member", "staff", "bob"),
+        ("roles", "remove-member", "staff", "bob"),
+    ):
+        done = run(home, *asked, *as_bob, typed=PASSWORD + "\n")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"sallyport {asked[0]}: This is not yours to do. (forbidden)\n", asked
+
+
+@pytest.mark.sqlite_only("what it is about ends before the store")
+def test_who_erases_themselves_has_no_session_left_to_end(home: Path, service: Server) -> None:
+    told(home, "users", "create", "bob", "--password-stdin", typed=PASSWORD + "\n")
+    as_bob = ("--url", service.url, "--login", "bob", "--login-stdin")
+    done = run(home, "users", "delete", "me", "--yes", *as_bob, typed=PASSWORD + "\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "me is erased\n", "")
+
+
 @pytest.mark.sqlite_only("who is whose equal does not depend on the store")
 def test_only_the_host_resets_an_equal(home: Path, service: Server) -> None:
     admin = told(home, "users", "list")[0]["uid"]
@@ -306,6 +334,11 @@ def test_only_the_host_resets_an_equal(home: Path, service: Server) -> None:
         (("users", "create", "eve", "--password-stdin"), "", "standard input ends before the password"),
         (("users", "create", "eve", "--password-stdin", "--password-file", "x"), "", "not both"),
         (("users", "create", "eve", "--password-file", "nowhere"), "", "No such file"),
+        (("users", "create", "eve", "--password-file", "/dev/null"), "", "the password is empty: say --no-password"),
+        (("users", "create", "eve", "--password-stdin"), "\n", "the password is empty: say --no-password"),
+        (("users", "create", "eve", "--no-password", "--password-stdin"), f"{PASSWORD}\n", "not both"),
+        (("users", "create", "eve", "--no-password", "--password-file", "/dev/null"), "", "not both"),
+        (("roles", "change", "staff"), "", "say --name, --description, or both"),
         (("users", "delete", NOBODY), "y\n", "say --yes"),
         (("users", "list", "--url", "http://192.0.2.1"), "", "https is wanted"),
         (("users", "list", "--url", "ftp://127.0.0.1"), "", "an address like https://"),
@@ -334,11 +367,6 @@ def test_wrong_use_says_what_to_give_and_asks_nobody(
 
 
 def test_a_service_that_is_not_there_or_another_one_is_a_failure(tmp_path: Path, home: Path, service: Server) -> None:
-        (("users", "create", "eve", "--password-file", "/dev/null"), "", "the password is empty: say --no-password"),
-        (("users", "create", "eve", "--password-stdin"), "\n", "the password is empty: say --no-password"),
-        (("users", "create", "eve", "--no-password", "--password-stdin"), f"{PASSWORD}\n", "not both"),
-        (("users", "create", "eve", "--no-password", "--password-file", "/dev/null"), "", "not both"),
-        (("roles", "change", "staff"), "", "say --name, --description, or both"),
     away = ("--url", "http://127.0.0.1:1", "--login", "a", "--login-stdin")
     done = run(tmp_path, "users", "list", *away, typed="x\n")
     assert (done.returncode, "nobody answers at http://127.0.0.1:1" in done.stderr) == (1, True)

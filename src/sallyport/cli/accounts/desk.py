@@ -103,16 +103,14 @@ class Desk:
         if self.as_json:
             return write_json(pages)
         names = Names(self)
-        named = ([one | {field: names.of(one[field]) for field in users} for one in page] for page in pages)
-        return write_table(named, columns)
+        return write_table(([names.told(one, users) for one in page] for page in pages), columns)
 
     def record(self, one: Json, users: tuple[str, ...] = ()) -> None:
         """Tell of one, field by field. Where people read it, users in those fields are told by their names."""
         if self.as_json:
             typer.echo(json.dumps(one, indent=2))
             return
-        names = Names(self)
-        typer.echo(record(one | {field: names.of(one[field]) for field in users if field in one}))
+        typer.echo(record(Names(self).told(one, users)))
 
     def heed_last_trusted(self, uid: str, *, yes: bool) -> None:
         """Let the operator think twice before the last trusted person goes: the API refuses that, the host does not."""
@@ -137,6 +135,10 @@ class Names:
         self._desk = desk
         self._known: dict[str, str] = {}
         self._left = _MOST_NAMES[desk.on_host]
+
+    def told(self, one: Json, users: tuple[str, ...]) -> Json:
+        """Return a resource with names in those of its fields that the caller sees."""
+        return one | {field: self.of(one[field]) for field in users if field in one}
 
     def of(self, told: Json) -> Json:
         """Return the name of a user, or of several, as far as they are known."""

@@ -6,7 +6,7 @@ import typer
 
 from sallyport.cli.accounts.asked import After, All, Limit, User, Yes, command
 from sallyport.cli.accounts.listing import Part
-from sallyport.cli.accounts.users import found
+from sallyport.cli.accounts.users import found, version
 
 if TYPE_CHECKING:
     from sallyport.cli.accounts.desk import Desk
@@ -110,7 +110,7 @@ def add_member(
     Example: sallyport roles add-member staff alice --owner
     """
     told, uid, field = _found(desk, role), found(desk, user)["uid"], "owners" if owner else "members"
-    changed = _changed(desk, told, {field: [*(one for one in told[field] if one != uid), uid]})
+    changed = _changed(desk, told, {field: [*(one for one in told.get(field, ()) if one != uid), uid]})
     desk.done(f"{user} is {'an owner' if owner else 'a member'} of {told['name']}", changed)
 
 
@@ -125,7 +125,7 @@ def remove_member(desk: "Desk", role: _Role, user: User, *, yes: Yes = False) ->
     told, uid = _found(desk, role), found(desk, user)["uid"]
     if told["name"].casefold() in map(str.casefold, desk.backend.trusted_roles()):
         desk.heed_last_trusted(uid, yes=yes)
-    people = {field: [one for one in told[field] if one != uid] for field in _PEOPLE}
+    people = {field: [one for one in told.get(field, ()) if one != uid] for field in _PEOPLE}
     changed = _changed(desk, told, people)
     desk.done(f"{user} is not in {told['name']}", changed)
 
@@ -143,4 +143,4 @@ def _found(desk: "Desk", role: str) -> Any:  # noqa: ANN401  # JSON of any shape
 
 
 def _changed(desk: "Desk", told: Any, fields: dict[str, Any]) -> Any:  # noqa: ANN401  # JSON of any shape
-    return desk.put(f"/roles/{told['uid']}", {"version": told["version"], **fields})
+    return desk.put(f"/roles/{told['uid']}", {"version": version(told), **fields})

@@ -198,6 +198,11 @@ def given(**fields: str) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
+def version(seen: Any) -> int:  # noqa: ANN401  # JSON of any shape
+    """Return the version to change; of what one sees too little of none that there is, and the service says why not."""
+    return int(seen.get("version", -1))
+
+
 def _switched(desk: "Desk", seen: Any, reason: str, *, disabled: bool) -> Any:  # noqa: ANN401  # JSON of any shape
-    body = {"version": seen["version"], "disabled": disabled}
+    body = {"version": version(seen), "disabled": disabled}
     return desk.put(f"/users/{seen['uid']}", body | given(reason=reason))
