@@ -161,6 +161,8 @@ async def test_the_state_of_the_second_factor_is_told_to_oneself_alone_and_may_b
     assert changed.json()["mfa"] == own["mfa"]
     for wrong in ({"enabled": False, "backupCodesRemaining": 10}, {"enabled": True, "backupCodesRemaining": 99}):
         refused(await alice.call("PUT", "/users/me", {"version": 1, "mfa": wrong}), 403, "field_forbidden")
+    unknown = {"version": 1, "mfa": own["mfa"] | {"factors": 2}}
+    refused(await alice.call("PUT", "/users/me", unknown), 400, "unknown_field")
     created = await world.call("POST", "/users", {"name": "carol", "mfa": {"enabled": True, "backupCodesRemaining": 1}})
     refused(created, 403, "field_forbidden")
 

@@ -259,3 +259,28 @@ def test_a_body_of_the_largest_size_is_judged_in_a_moment() -> None:
         [sys.executable, "-c", question], capture_output=True, text=True, timeout=8, check=True
     )
     assert asked.stdout.strip() == "MALFORMED_JSON"
+
+
+class Inner(msgspec.Struct):
+    words: list[str]
+
+
+class Outer(msgspec.Struct):
+    inner: Inner
+    words: list[str]
+
+
+@pytest.mark.parametrize(
+    ("raw", "pointer"),
+    [
+        (b'{"inner": {"words": []}, "words": ["a", 5]}', "/words/1"),
+        (b'{"inner": {"words": ["a", "b", null]}, "words": []}', "/inner/words/2"),
+        (b'{"inner": {"words": {}}, "words": []}', "/inner/words"),
+        (b'{"inner": [], "words": []}', "/inner"),
+    ],
+)
+def test_what_is_at_fault_inside_is_named_by_a_json_pointer(raw: bytes, pointer: str) -> None:
+    """RFC 6901 3: each step behind a slash, places in a list as numbers."""
+    outcome = Body(Outer).read(raw)
+    assert isinstance(outcome, Refused)
+    assert (outcome.why, outcome.pointer) == (Why.INVALID_REQUEST, pointer)

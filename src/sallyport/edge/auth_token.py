@@ -7,7 +7,7 @@ from sallyport.kernel.clock import rfc3339
 from sallyport.kernel.outcomes import Granted
 
 
-class MfaState(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class MfaState(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
     """What to know about the second factor."""
 
     enabled: bool

@@ -24,6 +24,8 @@ _SLIPS = re.compile(
 )
 _UNKNOWN: Final = "Object contains unknown field"
 _NAME = re.compile(r"[a-z][A-Za-z0-9_]{0,23}")
+_STEP = re.compile(r"[.\[\]]+")
+"""What stands between two steps of a path of msgspec, or at its ends; a JSON pointer has slashes (RFC 6901)."""
 _FIELD = re.compile(r"field `(?P<name>[^`]*)`|at `\$(?P<path>[^`]*)`")
 
 
@@ -91,7 +93,7 @@ def _misfit(fault: msgspec.ValidationError) -> Refused:
     if text.startswith(_UNKNOWN):
         return _unknown(text)
     found = [*_FIELD.finditer(text)]  # the last one is msgspec's own, whatever a quoted value looks like
-    pointer = "/" + (found[-1]["name"] or (found[-1]["path"] or "").lstrip(".")) if found else "/"
+    pointer = f"/{found[-1]['name'] or _STEP.sub('/', found[-1]['path'] or '').strip('/')}" if found else "/"
     # msgspec quotes what stands in the place of one of several words, and that may be a secret as well.
     told = "Invalid value" if text.startswith("Invalid ") else text.split(" - at ", maxsplit=1)[0].replace("`", "'")
     return Refused(why=Why.INVALID_REQUEST, detail=f"{told}.", pointer=pointer)
