@@ -33,6 +33,7 @@ def test_without_a_query_the_first_hundred_are_wanted() -> None:
         ({"skip": "-1"}, "/skip"),
         ({"sort": "Name"}, "/sort"),
         ({"sort": "-name"}, "/sort"),
+        ({"sort": ""}, "/sort"),
         ({"after": ""}, "/after"),
         ({"after": "me"}, "/after"),
         ({"token": "x"}, "/token"),
@@ -68,8 +69,16 @@ def test_a_walk_along_the_links_meets_each_one_once(how_many: int, limit: int, s
     assert met == (found[::-1] if sort else found)
 
 
-def test_behind_one_who_is_gone_there_is_nothing() -> None:
-    assert Page(limit=10, skip=0, sort="", after=UID).cut(["a", "b"], key=str) == []
+def test_behind_one_that_is_gone_a_walk_goes_on_by_uid() -> None:
+    older, newer = UID.replace("0190", "0189"), UID.replace("0190", "0191")
+    assert Page(limit=10, skip=0, sort="", after=UID).cut([older, newer], key=str) == [newer]
+    assert Page(limit=10, skip=0, sort="-dateCreated", after=UID).cut([older, newer], key=str) == [older]
+
+
+def test_a_walk_by_name_says_that_its_place_is_gone() -> None:
+    with pytest.raises(UnfitError) as refused:
+        Page(limit=10, skip=0, sort="name", after=UID).cut(["a", "b"], key=str, name=str)
+    assert refused.value.pointer == "/after"
 
 
 def test_skipping_comes_before_the_limit() -> None:

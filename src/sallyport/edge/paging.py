@@ -37,9 +37,18 @@ class Page:
         if self.sort == "name" and name:
             ordered = sorted(found, key=name)
         if self.after:
-            behind = [place for place, one in enumerate(ordered, 1) if key(one) == self.after]
-            ordered = ordered[behind[0] :] if behind else []
+            ordered = self._behind(ordered, self.after, key)
         return ordered[self.skip : self.skip + self.limit]
+
+    def _behind(self, ordered: list[T], after: str, key: Callable[[T], str]) -> list[T]:
+        place = next((place for place, one in enumerate(ordered, 1) if key(one) == after), None)
+        if place is not None:
+            return ordered[place:]
+        if self.sort == "name":
+            raise UnfitError("/after", "That one is gone: begin the walk anew.")
+        # It went meanwhile. A uid begins with its moment, so that its place is still known.
+        newest_first = self.sort == "-dateCreated"
+        return [one for one in ordered if (key(one) < after) is newest_first]
 
     def link(self, path: str, last: str, found: int, filters: Mapping[str, str] | None = None) -> Headers:
         """Return the `Link` header to the page behind `last`, if this page is full. RFC 8288."""
@@ -55,15 +64,15 @@ def page(query: Mapping[str, str], filters: Collection[str] = (), sorts: Sequenc
     `filters` are parameters that the list reads itself, `sorts` the orders that it knows.
     """
     only(query, {*QUERY, *filters})
-    sort, after = query.get("sort", ""), query.get("after")
-    if sort and sort not in sorts:
+    sort, after = query.get("sort"), query.get("after")
+    if sort is not None and sort not in sorts:
         raise UnfitError("/sort", f"Sort by {' or by '.join(map(repr, sorts))}.")
     if after is not None and not is_uid(after):
         raise UnfitError("/after", "Give the uid of the last one that you have.")
     return Page(
         limit=_number(query, "limit", 100, 1, _MAX_LIMIT),
         skip=_number(query, "skip", 0, 0, _MAX_SKIP),
-        sort=sort,
+        sort=sort or "",
         after=after,
     )
 
