@@ -141,15 +141,17 @@ async def test_only_these_routes_give_tokens(world: World) -> None:
 async def walk_of_reading(walk: Walk, alice: Person) -> None:
     for path in ("/healthz", "/readyz", "/openapi.json", "/docs", "/metrics", "/.well-known/jwks.json"):
         await walk.step(f"GET {path}")
-    for path in ("/users", "/users/count", "/users/{id}", "/users/{id}/sessions"):
+    for path in ("/users", "/users/count", "/users/{id}", "/users/{id}/sessions", "/users/{id}/sessions/count"):
         await walk.step(f"GET {path}", by=alice)
     await walk.step("PUT /users/{id}", {"version": 0, "firstName": "Alice"}, by=alice)
     await walk.step("GET /users/{id}/audit", by=alice)
+    await walk.step("GET /users/{id}/audit/count", by=alice)
     await walk.world.password("alice", PASSWORD)
     (login,) = (await walk.step("GET /users/{id}/logins", by=alice)).json()
     await walk.step("GET /users/{id}/logins/{sid}/explain", by=alice, sid=login["uid"])
     admin = await walk.world.admin()
     await walk.step("GET /audit", by=admin)
+    await walk.step("GET /audit/count", by=admin)
     await walk.step("POST /auth/introspect", {"token": alice.token}, by=admin)
 
 

@@ -215,6 +215,7 @@ async def test_the_desk_does_to_users_what_a_desk_may_and_no_more(world: World) 
         ("GET", "/users/{id}/secrets/{sid}"),
         ("DELETE", "/users/{id}/secrets/{sid}"),
         ("GET", "/users/{id}/audit"),
+        ("GET", "/users/{id}/audit/count"),
         ("GET", "/users/{id}/logins"),
         ("GET", "/users/{id}/logins/{sid}/explain"),
         ("DELETE", "/users/{id}/mfa"),
@@ -223,6 +224,7 @@ async def test_the_desk_does_to_users_what_a_desk_may_and_no_more(world: World) 
         ("DELETE", "/users/{id}/recover/mfa"),
         ("POST", "/users/{id}/recover/mfa/cancel"),  # for anybody who has the mail
         ("GET", "/users/{id}/sessions"),
+        ("GET", "/users/{id}/sessions/count"),
         ("DELETE", "/users/{id}/sessions"),
         ("DELETE", "/users/{id}/sessions/{sid}"),
     }

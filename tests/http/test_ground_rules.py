@@ -18,6 +18,8 @@ SIGNED_IN = [
     "/users/me/secrets",
     "/users/me/secrets/count",
     "/users/me/sessions",
+    "/users/me/sessions/count",
+    "/users/me/audit/count",
 ]
 
 

@@ -10,6 +10,8 @@ from tests.surgery import give_roles, operate, verify_email
 from tests.world import PASSWORD, Person, World, bearer
 
 NOBODY = "ffffffff-ffff-4fff-8fff-ffffffffffff"
+INSERT_AUDIT = """INSERT INTO audit_log (id, created_at, event, outcome, user_id, request_id, row_digest)
+    VALUES (:uid, :created_at, :event, 'success', :user, '', :digest)"""
 SORTS = ("", "name", "-dateCreated")
 
 
@@ -206,6 +208,10 @@ async def test_sessions_are_filtered_and_sorted(world: World) -> None:
     assert (await alice.call("GET", f"{base}?ip=10.0.0.1")).json() == []
     for query in ("sort=name", "amr=pwd", "current=true"):
         refused(await alice.call("GET", f"{base}?{query}"), 400, "invalid_request")
+    for query, count in (("", 2), ("acr=aal2", 2), ("acr=aal1", 0), ("ip=127.0.0.1&acr=aal2", 2), ("ip=10.0.0.1", 0)):
+        assert (await alice.call("GET", f"{base}/count?{query}")).json() == {"count": count}
+    for query in ("limit=1", "sort=-dateCreated", "amr=pwd", "acr=aal1&acr=aal2"):
+        refused(await alice.call("GET", f"{base}/count?{query}"), 400, "invalid_request")
 
 
 async def test_the_audit_log_is_walked_with_its_filters(world: World) -> None:
@@ -226,3 +232,35 @@ async def test_the_audit_log_is_walked_with_its_filters(world: World) -> None:
     assert behind.json() == whole[2:]
     for query in ("sort=name", "actor=x", "outcome=success"):
         refused(await admin.call("GET", f"/audit?{query}"), 400, "invalid_request")
+
+
+async def test_the_audit_log_is_counted_with_its_filters(world: World) -> None:
+    """Across the parts in which it is walked, too: what one has is found at each of their ends."""
+    admin = await world.admin()
+    alice = await world.register("alice")
+    whole = (await admin.call("GET", "/audit?limit=1000")).json()
+    oldest: dict[str, Any] = {"created_at": 1, "event": "user.changed", "user": alice.uid, "digest": b""}
+    for number in range(1_001):
+        await operate(world, INSERT_AUDIT, uid=f"00000000-0000-7000-8000-{number:012d}", **oldest)
+
+    async def count(path: str) -> int:
+        answer = await admin.call("GET", path)
+        assert answer.status_code == 200, answer.text
+        found: int = answer.json()["count"]
+        return found
+
+    assert await count("/audit/count") == len(whole) + 1_001
+    assert await count("/audit/count?event=user.changed") == 1_001
+    assert await count(f"/audit/count?user={alice.uid}&event=user.changed") == 1_001
+    assert await count("/audit/count?since=2001-01-01T00:00:00Z") == len(whole)
+    assert await count(f"/audit/count?user={NOBODY}") == 0
+    of_alice = [row for row in whole if row["userId"] == alice.uid]
+    assert await count(f"/users/{alice.uid}/audit/count") == len(of_alice) + 1_001
+    assert (await alice.call("GET", "/users/me/audit/count?event=user.created")).json() == {"count": 1}
+    for path in ("/audit/count", "/users/me/audit/count"):
+        for query in ("limit=1", "sort=-dateCreated", f"after={NOBODY}", "event=x", "since=x", "actor=x"):
+            refused(await admin.call("GET", f"{path}?{query}"), 400, "invalid_request")
+    refused(await admin.call("GET", "/audit/count?user=me"), 400, "invalid_request")
+    refused(await admin.call("GET", f"/users/me/audit/count?user={alice.uid}"), 400, "invalid_request")
+    refused(await alice.call("GET", "/audit/count"), 403, "forbidden")
+    refused(await alice.call("GET", f"/users/{admin.uid}/audit/count"), 404, "not_found")

@@ -13,7 +13,10 @@ from tests.surgery import everything, give_roles
 from tests.world import PASSWORD, Person, World
 
 DAY = 86_400
-OWN = ["/users/me", "/users/{uid}", "/users/me/secrets", "/users/me/secrets/count", "/users/me/sessions"]
+OWN = [
+    *("/users/me", "/users/{uid}", "/users/me/secrets", "/users/me/secrets/count"),
+    *("/users/me/sessions", "/users/me/sessions/count"),
+]
 CLOSED: list[tuple[str, str, Any]] = [
     ("GET", "/users", None),
     ("GET", "/users/count", None),

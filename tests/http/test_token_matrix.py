@@ -70,19 +70,21 @@ HIDDEN: set[Route] = {
     ("DELETE", "/users/{id}/secrets/{sid}"),
     ("PUT", "/users/{id}/secrets/{sid}/enroll"),
     ("GET", "/users/{id}/audit"),
+    ("GET", "/users/{id}/audit/count"),
     ("GET", "/users/{id}/logins"),
     ("GET", "/users/{id}/logins/{sid}/explain"),
     ("POST", "/users/{id}/verify/send"),
     ("GET", "/users/{id}/recover/mfa"),
     ("DELETE", "/users/{id}/recover/mfa"),
     ("GET", "/users/{id}/sessions"),
+    ("GET", "/users/{id}/sessions/count"),
     ("DELETE", "/users/{id}/sessions"),
     ("DELETE", "/users/{id}/sessions/{sid}"),
 }
 PRIVATE = SHARED | FORBIDDEN | HIDDEN
 # Routes for trusted roles alone.
 TRUSTED: set[Route] = {
-    *(("POST", "/auth/introspect"), ("GET", "/audit"), ("POST", "/roles")),
+    *(("POST", "/auth/introspect"), ("GET", "/audit"), ("GET", "/audit/count"), ("POST", "/roles")),
     *(("GET", "/approvals"), ("POST", "/approvals/{sid}"), ("GET", "/mfa-resets")),
 }
 # Routes for trusted roles about others: hidden from strangers, forbidden to whom they are about.
@@ -342,6 +344,7 @@ KEYS_OPEN: set[Route] = {
     ("GET", "/users/count"),
     ("GET", "/users/{id}"),
     ("GET", "/users/{id}/audit"),
+    ("GET", "/users/{id}/audit/count"),
     ("GET", "/roles"),
     ("GET", "/roles/count"),
     ("GET", "/roles/{id}"),
@@ -560,9 +563,11 @@ MATRIX: dict[Route, Row] = {
     ("PUT", "/users/{id}/secrets/{sid}/enroll"): (200, 404, 403, 403, 404, 403),
     ("DELETE", "/users/{id}/secrets/{sid}"): (204, 404, 204, 401, 404, 403),
     ("GET", "/users/{id}/audit"): (200, 404, 200, 200, 404, 200),
+    ("GET", "/users/{id}/audit/count"): (200, 404, 200, 200, 404, 200),
     ("GET", "/users/{id}/logins"): (200, 404, 200, 200, 404, 200),
     ("GET", "/users/{id}/logins/{sid}/explain"): (200, 404, 200, 200, 404, 200),
     ("GET", "/users/{id}/sessions"): (200, 404, 200, 200, 404, 403),
+    ("GET", "/users/{id}/sessions/count"): (200, 404, 200, 200, 404, 403),
     ("POST", "/users/{id}/verify/send"): (202, 404, 403, 403, 404, 403),
     ("GET", "/users/{id}/recover/mfa"): (200, 404, 200, 200, 404, 200),
     ("DELETE", "/users/{id}/recover/mfa"): (204, 404, 204, 401, 404, 403),

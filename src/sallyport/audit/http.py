@@ -8,8 +8,9 @@ import msgspec
 from sallyport.audit.flow.read import ReadAudit, Wanted
 from sallyport.audit.rules import Event, Record
 from sallyport.edge.answers import Answer, Ask
+from sallyport.edge.counts import Count
 from sallyport.edge.endpoint import Endpoint, Nothing, Who
-from sallyport.edge.paging import QUERY, page
+from sallyport.edge.paging import QUERY, Page, only, page
 from sallyport.kernel.clock import rfc3339
 from sallyport.kernel.ids import is_uid
 from sallyport.kernel.outcomes import Refused, Why
@@ -50,27 +51,26 @@ class AuditRoutes:
 
     async def show_all(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `GET /audit`."""
-        user = ask.query.get("user")
-        if user is not None and not is_uid(user):
-            raise UnfitError("/user", "Give the uid of a user.")
-        return await self._listed(ask, user, _OF_ALL)
+        return await self._listed(ask, _user(ask.query), _OF_ALL)
 
     async def show_own(self, ask: Ask[Nothing]) -> Answer | Refused:
         """Answer `GET /users/{id}/audit`."""
         return await self._listed(ask, ask.target, _OF_USER)
 
+    async def count_all(self, ask: Ask[Nothing]) -> Answer | Refused:
+        """Answer `GET /audit/count`."""
+        return await self._counted(_user(ask.query), only(ask.query, _OF_ALL))
+
+    async def count_own(self, ask: Ask[Nothing]) -> Answer | Refused:
+        """Answer `GET /users/{id}/audit/count`."""
+        return await self._counted(ask.target, only(ask.query, _OF_USER))
+
+    async def _counted(self, user: str | None, filters: Mapping[str, str]) -> Answer:
+        return Answer(Count(await self._read.count(_wanted(user, filters, page({})))))
+
     async def _listed(self, ask: Ask[Nothing], user: str | None, filters: Mapping[str, str]) -> Answer:
         part = page(ask.query, filters, _SORTS)
-        event, since = ask.query.get("event"), ask.query.get("since")
-        wanted = Wanted(
-            user=user,
-            event=None if event is None else _event(event),
-            since=0 if since is None else moment(since),
-            after=part.after,
-            limit=part.limit,
-            skip=part.skip,
-        )
-        found = await self._read.page(wanted)
+        found = await self._read.page(_wanted(user, ask.query, part))
         kept = {name: ask.query[name] for name in filters if name in ask.query}
         link = part.link(ask.path, found[-1].uid, len(found), kept) if found else ()
         reader = None if ask.me.reads_all else ask.me.uid
@@ -93,6 +93,18 @@ class AuditRoutes:
             ),
             Endpoint(
                 method="GET",
+                path="/audit/count",
+                summary="Count what the audit log tells",
+                who=Who.TRUSTED,
+                body=Nothing,
+                handle=self.count_all,
+                answers={200: Count},
+                refusals=(Why.INVALID_REQUEST,),
+                query=_OF_ALL,
+                scope=Scope.AUDIT_READ,
+            ),
+            Endpoint(
+                method="GET",
                 path="/users/{id}/audit",
                 summary="Read what the audit log tells of a user, newest first",
                 who=Who.OWNER_OR_TRUSTED,
@@ -103,7 +115,38 @@ class AuditRoutes:
                 query=_PAGING | _OF_USER,
                 scope=Scope.AUDIT_READ,
             ),
+            Endpoint(
+                method="GET",
+                path="/users/{id}/audit/count",
+                summary="Count what the audit log tells of a user",
+                who=Who.OWNER_OR_TRUSTED,
+                body=Nothing,
+                handle=self.count_own,
+                answers={200: Count},
+                refusals=(Why.INVALID_REQUEST,),
+                query=_OF_USER,
+                scope=Scope.AUDIT_READ,
+            ),
         ]
+
+
+def _user(query: Mapping[str, str]) -> str | None:
+    user = query.get("user")
+    if user is not None and not is_uid(user):
+        raise UnfitError("/user", "Give the uid of a user.")
+    return user
+
+
+def _wanted(user: str | None, filters: Mapping[str, str], part: Page) -> Wanted:
+    event, since = filters.get("event"), filters.get("since")
+    return Wanted(
+        user=user,
+        event=None if event is None else _event(event),
+        since=0 if since is None else moment(since),
+        after=part.after,
+        limit=part.limit,
+        skip=part.skip,
+    )
 
 
 def moment(text: str) -> int:

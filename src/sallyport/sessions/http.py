@@ -8,8 +8,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from sallyport.edge.answers import Answer, Ask
 from sallyport.edge.auth_token import AuthToken, auth_token
+from sallyport.edge.counts import Count
 from sallyport.edge.endpoint import Endpoint, Fresh, Nothing, Who
-from sallyport.edge.paging import QUERY, page
+from sallyport.edge.paging import QUERY, only, page
 from sallyport.edge.reason import Reasoned, parse_reasoned, reason_in
 from sallyport.kernel.clock import rfc3339
 from sallyport.kernel.hidden import Hidden
@@ -139,10 +140,16 @@ class SessionRoutes:
         """Answer `GET /users/{id}/sessions`."""
         wanted = page(ask.query, _FILTERS, _SORTS)
         kept = {name: ask.query[name] for name in _FILTERS if name in ask.query}
-        standing = [session for session in await self._manage.all(ask.target) if _fits(session, kept)]
-        found = wanted.cut(standing, key=lambda session: session.uid)
+        found = wanted.cut(await self._standing(ask.target, kept), key=lambda session: session.uid)
         link = wanted.link(ask.path, found[-1].uid, len(found), kept) if found else ()
         return Answer([_session(session, ask.me.session) for session in found], headers=link)
+
+    async def count(self, ask: Ask[Nothing]) -> Answer | Refused:
+        """Answer `GET /users/{id}/sessions/count`."""
+        return Answer(Count(len(await self._standing(ask.target, only(ask.query, _FILTERS)))))
+
+    async def _standing(self, user: str, filters: Mapping[str, str]) -> list[Session]:
+        return [session for session in await self._manage.all(user) if _fits(session, filters)]
 
     async def end(self, ask: Ask[Reasoned]) -> Answer | Refused:
         """Answer `DELETE /users/{id}/sessions/{sid}`."""
@@ -200,6 +207,18 @@ class SessionRoutes:
                 answers={200: list[SessionBody]},
                 refusals=(Why.INVALID_REQUEST,),
                 query=QUERY | {"sort": "`-dateCreated`; oldest first without it"} | _FILTERS,
+                who=Who.OWNER_OR_DESK,
+                body=Nothing,
+                while_unenrolled=True,
+            ),
+            Endpoint(
+                method="GET",
+                path="/users/{id}/sessions/count",
+                summary="Count a user's sessions",
+                handle=self.count,
+                answers={200: Count},
+                refusals=(Why.INVALID_REQUEST,),
+                query=_FILTERS,
                 who=Who.OWNER_OR_DESK,
                 body=Nothing,
                 while_unenrolled=True,
