@@ -9,3 +9,14 @@ from tests.world import World
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
 async def test_the_api_describes_itself(world: World, prefix: str, path: str) -> None:
     assert (await world.call("GET", prefix + path)).status_code == 200
+
+
+async def test_the_description_names_every_scope_that_opens_a_route(world: World) -> None:
+    """A key that reads oneself alone opens what is about oneself, and no list."""
+    paths = (await world.call("GET", "/openapi.json")).json()["paths"]
+    assert (
+        "API keys: with the scope `users:read`, or `self:read` about oneself."
+        in paths["/users/{id}"]["get"]["description"]
+    )
+    assert paths["/users"]["get"]["description"].endswith("API keys: with the scope `users:read`.")
+    assert paths["/users/{id}/audit"]["get"]["description"].endswith("API keys: with the scope `audit:read`.")

@@ -8,6 +8,7 @@ import msgspec
 from sallyport.edge.endpoint import Endpoint, Fresh, Nothing, Who
 from sallyport.edge.problems import FACES, Problem
 from sallyport.kernel.outcomes import Why
+from sallyport.kernel.scopes import Scope, opens
 
 _BEARER: Final = ({"bearer": list[str]()},)
 _SECURITY: Final = {
@@ -88,7 +89,15 @@ def _described(route: Endpoint[Any]) -> str:
     who = f"Who may call: {route.who.value}. Fresh proof: {route.fresh.value}."
     if route.who in _OPEN:
         return who
-    return f"{who} API keys: {f'with the scope `{route.scope}`' if route.scope else 'never'}."
+    return f"{who} API keys: {_scopes(route)}."
+
+
+def _scopes(route: Endpoint[Any]) -> str:
+    if route.scope is None:
+        return "never"
+    about_oneself = route.of_user and "{id}" in route.path
+    less = [scope for scope in Scope if scope is not route.scope and opens(frozenset({scope}), route.scope, own=True)]
+    return f"with the scope `{route.scope}`" + "".join(f", or `{one}` about oneself" for one in less if about_oneself)
 
 
 def _security(route: Endpoint[Any]) -> list[dict[str, Any]]:
