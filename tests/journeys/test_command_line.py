@@ -133,12 +133,32 @@ def test_zsh_completes_what_is_typed(tmp_path: Path) -> None:
     assert '"reset-mfa":' in shell("sh", asked, tmp_path, folder)
 
 
+def test_fish_completes_what_is_typed(tmp_path: Path) -> None:
+    folder = beside_the_command(tmp_path)
+    if shutil.which("fish"):
+        script = f"{folder}/sallyport --show-completion fish | source; complete -C 'sallyport users re' | cut -f1"
+        assert shell("fish", script, tmp_path, folder).split() == ["reset-mfa", "reset-password"]
+    # What the condition and the arguments that fish was given ask for.
+    given = "_SALLYPORT_COMPLETE=complete_fish _TYPER_COMPLETE_ARGS='sallyport users re'"
+    asked = f"{given} _TYPER_COMPLETE_FISH_ACTION={{}} {folder}/sallyport"
+    assert shell("sh", asked.format("is-args"), tmp_path, folder) == ""
+    told = shell("sh", asked.format("get-args"), tmp_path, folder).splitlines()
+    assert [line.partition("\t")[0] for line in told] == ["reset-mfa", "reset-password"]
+
+
 @pytest.mark.parametrize(("name", "file"), [("bash", ".bashrc"), ("zsh", ".zshrc")])
 def test_completion_is_installed_into_the_home_of_who_asks(tmp_path: Path, name: str, file: str) -> None:
     folder = beside_the_command(tmp_path)
     said = shell("sh", f"{folder}/sallyport --install-completion {name}", tmp_path, folder)
     assert f"{name} completion installed" in said
     assert "ompletion" in (tmp_path / file).read_text()
+
+
+def test_fish_finds_its_completion_where_it_looks(tmp_path: Path) -> None:
+    folder = beside_the_command(tmp_path)
+    assert "fish completion installed" in shell("sh", f"{folder}/sallyport --install-completion fish", tmp_path, folder)
+    written = tmp_path / ".config" / "fish" / "completions" / "sallyport.fish"
+    assert written.read_text().startswith("complete --command sallyport ")
 
 
 def beside_the_command(home: Path) -> Path:
