@@ -76,6 +76,17 @@ class Authenticator:
 
 
 @dataclass(eq=False)
+class Key:
+    """An API key, and the access token of a session that it opened."""
+
+    uid: str
+    value: str
+    suspended: bool = False
+    revoked: bool = False
+    token: str = ""
+
+
+@dataclass(eq=False)
 class Challenge:
     """A challenge, when it was given, and how many codes were tried at it."""
 
@@ -107,6 +118,7 @@ class User:
     """Uids of devices, by their values."""
     forgotten: list[str] = field(default_factory=list)
     """Values of devices that are none any more."""
+    keys: list[Key] = field(default_factory=list)
     caller_code: str | None = None
     lost: tuple[str, int] | None = None
     """The mailed token that stands beside the password, and when it was given."""
@@ -124,6 +136,14 @@ class User:
     has_codes: bool = False
     is_reset: bool = False
     """Recovery took the second factors away, and none was enrolled since."""
+
+    @property
+    def has_long_values(self) -> bool:
+        """A device or an API key is there."""
+        return bool(self.devices) or not all(key.revoked for key in self.keys)
+
+    def is_good(self, key: Key) -> bool:
+        return not (key.suspended or key.revoked or self.disabled)
 
     @property
     def enrolled(self) -> list[Authenticator]:
@@ -224,6 +244,12 @@ class Gatehouse(RuleBasedStateMachine):
     def forget_devices(self, user: User) -> None:
         user.forgotten += user.devices
         user.devices = {}
+
+    def cut_off(self, user: User) -> None:
+        """Note that devices are forgotten and API keys suspended: whoever had the password may have made them."""
+        self.forget_devices(user)
+        for key in user.keys:
+            key.suspended = True
 
     def steps(self) -> int:
         return self.clock.now() // 30_000_000
@@ -534,7 +560,8 @@ class Gatehouse(RuleBasedStateMachine):
         self.log_in(name, right=True)
         if self.is_mfa(user):
             self.clock.advance(60)
-            self.answer(name, 0, 1, dead=False, other=False)
+            # An app that was brought back stands behind one that only waits for its first code.
+            self.answer(name, user.phones.index(user.enrolled[0]), 1, dead=False, other=False)
             assert user.live
             assert user.live[-1].proven == {"pwd", "otp"}
 
@@ -620,14 +647,20 @@ class Gatehouse(RuleBasedStateMachine):
         if not (found := self.pick(user, which)):
             return
         value = f"device {len(user.devices) + len(user.forgotten)} of {name}, by a value that is long"
-        is_first = user.password is None and not user.devices
-        answer = self.call("POST", "/users/me/secrets", {"type": "device", "secret": value}, found[1])
+        if made := self.make(user, found, {"type": "device", "secret": value}):
+            user.devices[value] = made["uid"]
+
+    def make(self, user: User, found: tuple[Session, str], body: dict[str, Any]) -> dict[str, Any] | None:
+        """Ask for a device or an API key; returns it where it was made."""
+        is_first = user.password is None and not user.has_long_values
+        answer = self.call("POST", "/users/me/secrets", body, found[1])
         if answer.status_code == 200:
             assert is_first or "pwd" in found[0].proven
             assert not user.is_reset
-            user.devices[value] = answer.json()["uid"]
-        else:
-            assert answer.status_code == (403 if user.is_reset and "pwd" in found[0].proven else 401) or user.is_reset
+            made: dict[str, Any] = answer.json()
+            return made
+        assert answer.status_code == (403 if user.is_reset and "pwd" in found[0].proven else 401) or user.is_reset
+        return None
 
     @rule(name=WHO, right=RIGHT, other=SELDOM)
     def log_in_by_device(self, name: str, right: bool, other: bool) -> None:  # noqa: FBT001
@@ -661,6 +694,63 @@ class Gatehouse(RuleBasedStateMachine):
             if session.device == uid:
                 session.over = True
                 user.dead_refresh.append(session.refresh)
+
+    @rule(name=WHO, which=WHICH)
+    def make_key(self, name: str, which: int) -> None:
+        user = self.users[name]
+        if not (found := self.pick(user, which)):
+            return
+        if made := self.make(user, found, {"type": "apikey"}):
+            user.keys.append(Key(made["uid"], made["secret"]))
+
+    @rule(name=WHO, new=st.sampled_from((None, *WORDS)))
+    def take_a_key_and_forget_the_password(self, name: str, new: str | None) -> None:
+        self.sign_in_with_everything(name)
+        self.make_key(name, 0)
+        self.log_in_by_key(name, 0, other=False)
+        if new:
+            self.forget_the_password(name, new)
+            self.log_in_by_key(name, 0, other=False)
+
+    @rule(name=WHO, which=WHICH, other=SELDOM)
+    def log_in_by_key(self, name: str, which: int, other: bool) -> None:  # noqa: FBT001  # drawn by hypothesis
+        user = self.users[name]
+        keys = self.users[NAMES[0] if other else name].keys
+        if not keys:
+            return
+        key = keys[-1 - which % len(keys)]
+        answer = self.run(self.world.password(name, key.value))
+        if key not in user.keys or not user.is_good(key):
+            assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
+            return
+        assert answer.status_code == 200
+        key.token = answer.json()["token"]
+        claims = joserfc.jwt.decode(key.token, self.keys, algorithms=["ES256"]).claims
+        assert (claims["sub"], claims["acr"], claims["amr"]) == (user.uid, "aal1", ["swk"])
+        for shown in (key.value, key.token):
+            for method, path in (("GET", "/secrets"), ("POST", "/secrets"), ("GET", "/sessions"), ("DELETE", "")):
+                assert self.call(method, f"/users/me{path}", token=shown).status_code == 403
+
+    @rule(name=WHO, which=WHICH, back=RIGHT)
+    def revoke_key_or_put_it_back(self, name: str, which: int, back: bool) -> None:  # noqa: FBT001  # drawn by hypothesis
+        user = self.users[name]
+        if not (found := self.pick(user, which)) or not user.keys:
+            return
+        key = user.keys[-1 - which % len(user.keys)]
+        path = f"/users/me/secrets/{key.uid}"
+        told = self.call("GET", path, token=found[1])
+        assert told.status_code in {401, 404 if key.revoked else 200}
+        if told.status_code != 200:
+            return
+        assert told.json()["suspended"] == key.suspended
+        body = {"version": told.json()["version"], "suspended": False}
+        answer = self.call("PUT", path, body, found[1]) if back else self.call("DELETE", path, token=found[1])
+        if answer.status_code not in {200, 204}:
+            assert answer.status_code == 401 or (answer.status_code == 403 and user.is_reset and key.suspended)
+            return
+        assert "pwd" in found[0].proven
+        assert not (back and key.suspended and user.is_reset)
+        key.suspended, key.revoked = key.suspended and not back, not back
 
     def lists(self, role: Role) -> dict[str, Any]:
         """Return a role as a body has it."""
@@ -696,7 +786,9 @@ class Gatehouse(RuleBasedStateMachine):
             known.members -= {other}
             known.version += 1
         else:
-            assert answer.status_code == (403 if user.is_reset or name not in known.owners else 401)
+            is_known = self.call("GET", "/users/me", token=found[1]).status_code == 200
+            may_not = user.is_reset or name not in known.owners
+            assert answer.status_code == (403 if is_known and may_not else 401)
 
     @rule(role=ROLE)
     def desk_deletes_a_role(self, role: str) -> None:
@@ -784,7 +876,7 @@ class Gatehouse(RuleBasedStateMachine):
         user.phones, user.removed, user.is_reset = [], [], True
         self.end_challenges(user)
         self.mfa_ended(user, None)
-        self.forget_devices(user)
+        self.cut_off(user)
         session = Session(user, {"pwd"}, "")
         user.sessions.append(session)
         self.opened(session, auth_token)
@@ -853,7 +945,7 @@ class Gatehouse(RuleBasedStateMachine):
             user.password = new
             self.end(user)
             self.end_challenges(user)
-            self.forget_devices(user)
+            self.cut_off(user)
             self.forget_lost(user)
 
     @rule(name=WHO, right=RIGHT, which=WHICH)
@@ -907,6 +999,28 @@ class Gatehouse(RuleBasedStateMachine):
         row = await self.world.service.work.read(lambda rows: rows.one(asked, user=user.uid))
         assert row
         return row
+
+    @invariant()
+    def a_key_is_good_until_it_is_suspended_or_revoked(self) -> None:
+        for user in self.users.values():
+            for key in user.keys[-2:]:
+                status = 200 if user.is_good(key) else 401
+                assert self.call("GET", "/users/me", token=key.value).status_code == status
+
+    @rule(name=WHO, which=WHICH)
+    def introspection_says_what_the_gate_says(self, name: str, which: int) -> None:
+        user, admin = self.users[name], self.run(self.world.admin())
+        sessions = user.sessions[-1 - which % max(1, len(user.sessions)) :][:1]
+        shown = [session.tokens[-1] for session in sessions]
+        shown += [one for key in user.keys[-1:] for one in (key.value, key.token)]
+        for token in filter(None, shown):
+            is_good = self.call("GET", "/users/me", token=token).status_code == 200
+            told = self.call("POST", "/auth/introspect", {"token": token}, admin.token).json()
+            assert told["active"] == is_good
+            assert is_good or set(told) == {"active"}
+        for session in sessions:
+            told = self.call("POST", "/auth/introspect", {"token": session.refresh}, admin.token).json()
+            assert told["active"] == (not session.over)
 
     @invariant()
     def what_is_over_is_refused(self) -> None:
@@ -1007,6 +1121,25 @@ def test_the_model_walks_every_way_back() -> None:
     assert waits()
     model.mfa_is_on_exactly_where_an_authenticator_is_enrolled()
     model.what_is_over_is_refused()
+    model.teardown()
+
+
+def test_the_model_walks_the_life_of_a_key() -> None:
+    model = Gatehouse()
+    model.register(WORDS[0], None, mfa=True)
+    alice = model.users["alice"]
+    model.take_a_key_and_forget_the_password("alice", WORDS[1])
+    (key,) = alice.keys
+    assert key.suspended
+    model.a_key_is_good_until_it_is_suspended_or_revoked()
+    model.introspection_says_what_the_gate_says("alice", 0)
+    model.sign_in_with_everything("alice")
+    for back in (True, False):
+        model.revoke_key_or_put_it_back("alice", 0, back)
+        assert (key.suspended, key.revoked) == (False, not back)
+        model.log_in_by_key("alice", 0, other=False)
+        model.a_key_is_good_until_it_is_suspended_or_revoked()
+        model.introspection_says_what_the_gate_says("alice", 0)
     model.teardown()
 
 
