@@ -245,10 +245,13 @@ async def test_a_payload_that_is_none_is_refused(world: World, alice: Person, pa
 
 
 async def test_the_subject_of_one_session_is_not_the_subject_of_another(world: World, alice: Person) -> None:
-    bob = await world.register("bob")
+    bob, admin = await world.register("bob"), await world.admin()
     head, _, _ = parts(alice)
     for change in ({"sub": bob.uid}, {"sid": claims(bob.token)["sid"]}):
-        assert not await accepted(world, joined(head, written(claims(alice.token) | change), genuine(world)))
+        forged = joined(head, written(claims(alice.token) | change), genuine(world))
+        assert not await accepted(world, forged)
+        told = await admin.call("POST", "/auth/introspect", {"token": forged})
+        assert told.json() == {"active": False}
 
 
 async def test_any_other_character_anywhere_breaks_a_token(world: World, alice: Person) -> None:
