@@ -73,6 +73,17 @@ async def test_waits_grow_to_an_hour_and_the_right_password_ends_them(world: Wor
     throttled(await world.password("victim", WRONG), 30)
 
 
+async def test_who_waits_as_long_as_was_said_is_judged(world: World) -> None:
+    """RFC 9110 10.2.3: Retry-After has whole seconds, so a part of one counts as one."""
+    await world.register("victim")
+    await guess(world, "victim", 5)
+    for passed, left in ((0.001, 30), (28.6, 2), (0.9, 1)):
+        world.clock.advance(passed)
+        throttled(await world.password("victim", PASSWORD), left)
+    world.clock.advance(1)
+    granted(await world.password("victim", PASSWORD), "aal1", ["pwd"])
+
+
 async def test_a_right_password_before_the_sixth_try_clears_the_count(world: World) -> None:
     await world.register("victim")
     for _ in range(3):
@@ -228,6 +239,29 @@ async def test_a_guess_at_elevation_and_at_a_change_of_the_password_is_one_of_th
     throttled(await victim.call("POST", "/auth/elevate", {"password": PASSWORD}), 30)
     throttled(await victim.call("PUT", path, change | {"current": PASSWORD}), 30)
     throttled(await world.password("victim", PASSWORD), 30)
+
+
+async def test_right_passwords_and_codes_count_nothing_wherever_they_are_given(world: World) -> None:
+    victim = await world.enrolled("victim")
+    assert victim.phone
+    for _ in range(7):
+        world.clock.advance(30)
+        body = {"password": PASSWORD, "token": victim.phone.code()}
+        victim.hold((await victim.call("POST", "/auth/elevate", body)).json())
+    # The right password beside a wrong code is no failure, either.
+    body = {"password": PASSWORD, "token": victim.phone.wrong()}
+    refused(await victim.call("POST", "/auth/elevate", body), 401, "code_invalid")
+    assert await fetch(world, "SELECT lane FROM throttles WHERE lane <> 'address'") == [("second_factor",)]
+    (secret,) = [one for one in (await victim.call("GET", "/users/me/secrets")).json() if one["type"] == "password"]
+    current = PASSWORD
+    for version in range(7):
+        new = f"quite another set of words {version}"
+        change = {"version": version, "secret": new, "current": current}
+        answer = await victim.call("PUT", f"/users/me/secrets/{secret['uid']}", change)
+        assert answer.status_code == 200, answer.text
+        victim.hold(answer.json()["session"])
+        current = new
+    assert await fetch(world, "SELECT lane FROM throttles WHERE lane <> 'address'") == [("second_factor",)]
 
 
 async def test_what_can_not_be_a_try_counts_nothing(world: World) -> None:
