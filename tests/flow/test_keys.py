@@ -119,6 +119,20 @@ async def test_after_a_rotation_no_row_is_on_the_old_key_and_everybody_logs_in(
     await assert_all_log_in(people)
 
 
+async def test_whatever_is_done_to_a_key_is_written(desk: Desk, people: list[Person]) -> None:
+    (old,) = await desk.told("sealing")
+    new = (await desk.keys.rotate("sealing")).active
+    await desk.keys.reseal()
+    assert await desk.keys.retire("sealing", new), "and what is not done is not"
+    assert await desk.keys.retire("sealing", old.key) is None
+    statement = "SELECT event, outcome, actor_id, detail FROM audit_log WHERE event LIKE 'key.%' ORDER BY event"
+    assert await fetch(desk.world, statement) == [
+        ("key.activated", "success", None, f"sealing {new}"),
+        ("key.resealed", "success", None, "0 rows"),
+        ("key.retired", "success", None, f"sealing {old.key}"),
+    ]
+
+
 async def test_a_new_key_is_known_to_the_service_before_anything_is_sealed_under_it(
     desk: Desk, people: list[Person]
 ) -> None:
