@@ -1,6 +1,6 @@
 """Counting tries before they are judged, inside the units of the flows that judge them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -11,10 +11,11 @@ from sallyport.kernel.clock import SECOND, Clock
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.meters import Throttled
 from sallyport.kernel.opaque import digest_of
-from sallyport.kernel.outcomes import TOLD, Overloaded, Refused, Why
+from sallyport.kernel.outcomes import TOLD, Refused, Why
 from sallyport.kernel.vault import Vault
 from sallyport.store.work import Rows, Unit, Work
 from sallyport.throttle import store
+from sallyport.throttle.flow.judging import Judging
 from sallyport.throttle.flow.known_clients import KnownClients
 from sallyport.throttle.rules import (
     ADDRESS,
@@ -78,21 +79,6 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
     def subjects(self) -> tuple[Subject, ...]:
         """All that was counted."""
         return (*self.counted, self.address) if self.address else self.counted
-
-
-class _Judging:
-    """Undoes what was counted where a judgement is left as `Overloaded`. By hand: every login passes here."""
-
-    __slots__ = ("_undo",)
-
-    def __init__(self, undo: Callable[[], Awaitable[None]]) -> None:
-        self._undo = undo
-
-    async def __aenter__(self) -> None: ...
-
-    async def __aexit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
-        if isinstance(fault, Overloaded):
-            await self._undo()
 
 
 class Throttle:
@@ -192,9 +178,9 @@ class Throttle:
 
         return settle
 
-    def judging(self, work: Work, tried: Try, *, also: Unit[None] = _nothing) -> "_Judging":
+    def judging(self, work: Work, tried: Try, *, also: Unit[None] = _nothing) -> Judging:
         """Take a try back, and do what else is to be done, where it comes to no judgement: nobody guessed."""
-        return _Judging(lambda: work(lambda rows: self._withdraw(rows, tried, also)))
+        return Judging(lambda: work(lambda rows: self._withdraw(rows, tried, also)))
 
     def withdraw(self, rows: Rows, tried: Try) -> None:
         """Take one try back that was no guess; what was counted beside it stands. The unit has the keys of the try."""
