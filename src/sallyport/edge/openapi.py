@@ -21,6 +21,11 @@ _SECURITY: Final = {
     },
     "challenge": {"type": "http", "scheme": "bearer", "description": "The challenge of `/auth/password`."},
 }
+_AGAIN: Final = {
+    "Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "integer", "minimum": 1}}
+}
+_WITH: Final = {"WWW-Authenticate": {"required": True, "schema": {"type": "string", "pattern": "^Bearer "}}}
+_CARRIED: Final = {401: {"headers": _WITH}, 429: {"headers": _AGAIN}, 503: {"headers": _AGAIN}}
 _OPEN: Final = frozenset({Who.ANYONE, Who.LOCAL})
 _ALWAYS: Final = frozenset({Why.INTERNAL, Why.STORAGE_UNAVAILABLE, Why.INVALID_REQUEST})
 
@@ -123,6 +128,7 @@ def _refused(route: Endpoint[Any], schema_of: dict[str, Any]) -> dict[str, Any]:
         str(status): {
             "description": ", ".join(f"`{code}`" for code in sorted(set(named))),
             "content": content,
+            **_CARRIED.get(status, {}),
         }
         for status, named in sorted(codes.items())
     }

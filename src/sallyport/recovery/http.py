@@ -119,7 +119,7 @@ class RecoveryRoutes:
             Endpoint(
                 method="POST",
                 path="/users/{id}/recover",
-                summary="Set a new password with a mailed token",
+                summary="Set a new password with a mailed token; the answer has `X-Sallyport-Client`",
                 who=Who.ANYONE,
                 body=NewPasswordBody,
                 handle=self.reset,
