@@ -89,6 +89,13 @@ async def test_browsers_keep_the_client_in_a_cookie(make_world: MakeWorld, setti
         assert seen.status_code == status, cookie
 
 
+async def test_blanks_around_a_header_are_none_of_it(world: World) -> None:
+    """RFC 9110 5.5. The parser of the server leaves those behind it."""
+    client = await known(await world.register("victim"))
+    await guess(world, "victim", 5)
+    granted(await password(world, f"{client} \t"), "aal1", ["pwd"])
+
+
 async def test_a_cookie_without_the_prefix_counts_nothing_over_https(make_world: MakeWorld) -> None:
     """A subdomain, or anybody on http, can set a cookie; the prefix can't be forged. RFC 6265bis 4.1.3.2."""
     world: World = await make_world(HTTPS)

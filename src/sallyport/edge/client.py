@@ -68,7 +68,7 @@ def client_token(headers: list[Header], cookie: str) -> Hidden[str] | None:
     prefix, in_cookie = cookie.encode() + b"=", None
     for name, value in headers:
         if name == b"x-sallyport-client":
-            return _token(value)
+            return _token(value.strip())
         if name == b"cookie" and in_cookie is None:
             pairs = map(bytes.strip, value.split(b";"))
             in_cookie = next((pair[len(prefix) :] for pair in pairs if pair.startswith(prefix)), None)
