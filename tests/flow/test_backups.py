@@ -277,6 +277,18 @@ async def test_the_database_of_before_is_kept_whole(tmp_path: Path, clock: Turne
     assert outcome.path.stat().st_mode & 0o777 == 0o600
 
 
+async def test_two_restores_in_one_second_keep_both_databases_of_before(
+    tmp_path: Path, clock: TurnedClock, start: Start
+) -> None:
+    world = await start()
+    backed_up(tmp_path)
+    await world.register("alice")
+    world.service.close()
+    first, second = restored(tmp_path, clock), restored(tmp_path, clock)
+    assert second.aside == tmp_path / "sallyport.db.before-restore-20270115T080001Z"
+    assert [rows_of(one, "users") for one in (first.aside, second.aside) if one] == [2, 1]
+
+
 async def test_what_vouches_for_the_log_of_the_replaced_database_is_kept_aside(
     tmp_path: Path, clock: TurnedClock, start: Start
 ) -> None:

@@ -17,7 +17,7 @@ from sallyport.backups.rules import (
     spent_until,
 )
 from sallyport.kernel import epochs
-from sallyport.kernel.clock import Clock
+from sallyport.kernel.clock import SECOND, Clock
 from sallyport.kernel.durable import give_to_owner_of, sync
 from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.store import files, schema
@@ -199,7 +199,7 @@ class Restore:
         epoch, ended = files.once(copy, lambda rows: prepare(rows, self._keys, self._note, now, self._present_epoch()))
         give_to_owner_of(self._database.parent, copy)
         sync(copy)
-        ending = aside_ending(now)
+        ending = self._free_ending(now)
         aside = self._database.with_name(self._database.name + ending)
         had_one = files.exchange(self._database, copy, aside)
         return Restored(
@@ -210,6 +210,12 @@ class Restore:
             ended=ended,
             left=remember(self._keys, epoch, self._let_go, ending),
         )
+
+    def _free_ending(self, now: int) -> str:
+        """Return what no restore before has put behind a name: two may come in one second."""
+        while self._database.with_name(self._database.name + aside_ending(now)).exists():
+            now += SECOND
+        return aside_ending(now)
 
     def _present_epoch(self) -> int:
         """Return the epoch of the database that is replaced; 0 where it can't be asked any more."""
