@@ -3,21 +3,32 @@
 import gc
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import settings
 
 from tests.engines import POSTGRES, SQLITE, Engine, Postgres, Server, Sqlite, engines_of, postgres
+from tests.places import a_disk, has_room
 from tests.postgres import LOWEST
 from tests.world import UNTHROTTLED, TurnedClock, World, client_of, service_in
 
 MakeWorld = Callable[..., Any]
 
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108  # pytest and tempfile make folders of our own in it
+
 settings.load_profile("ci")  # the same examples everywhere, however slow the machine is
+
+
+def pytest_configure() -> None:
+    """Have the folders of the tests in memory, unless somebody says where: on a disk each commit waits for a sync."""
+    if "TMPDIR" not in os.environ and has_room(_MEMORY):
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None  # to be asked for again
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +116,22 @@ async def unthrottled(make_world: MakeWorld) -> World:
     """A service that counts no tries."""
     made: World = await make_world(UNTHROTTLED)
     return made
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let revisions follow each other at once: the pause between two is for a release that serves meanwhile."""
+    monkeypatch.setattr("sallyport.store.migrations.steps._BREATH", 0)
+
+
+@pytest.fixture
+def disk_path(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Like `tmp_path`, on a disk: for tests of what a sync of it takes part in, or of what is said about it."""
+    failed = request.session.testsfailed
+    folder = Path(tempfile.mkdtemp(prefix="sallyport-", dir=a_disk()))
+    yield folder
+    if request.session.testsfailed == failed:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,8 @@ ON_SQLITE: Final = {
 
 _FILE: Final = "sallyport.db"
 _NAMED: Final = "database-url"
+_LINGERING: Final = 4
+"""Databases of tests before whose connections may not have ended yet."""
 _LONGEST_FOLDER: Final = 80  # a socket's path has 107 bytes at most
 # Waits until its input ends, which it does however we do; then nothing runs any more and nothing is left.
 _JANITOR: Final = """
@@ -110,8 +112,8 @@ class Server:
         self._admin.close()
 
     def _create(self, template: str) -> str:
-        # Dropped only now: by now the connections of the tests before have ended.
-        over, self._over = self._over, []
+        # Dropped only now, and the newest later: to wait for a connection that has not ended, PostgreSQL sleeps 0.1 s.
+        over, self._over = self._over[:-_LINGERING], self._over[-_LINGERING:]
         for over_name in over:
             self._drop(over_name)
         name = f"{self._prefix}{next(self._numbers)}"

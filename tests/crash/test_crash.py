@@ -16,12 +16,12 @@ KILLS = int(os.environ.get("SALLYPORT_TEST_KILLS", "10"))
 CUTS = int(os.environ.get("SALLYPORT_TEST_KILLS", "8"))
 
 
-def test_a_killed_server_keeps_what_it_acknowledged(tmp_path: Path) -> None:
-    survived(tmp_path, KILLS, None)
+def test_a_killed_server_keeps_what_it_acknowledged(disk_path: Path) -> None:
+    survived(disk_path, KILLS, None)
 
 
-def test_a_server_without_power_keeps_what_it_acknowledged(tmp_path: Path) -> None:
-    report = survived(tmp_path, CUTS, compiled("disk", tmp_path))
+def test_a_server_without_power_keeps_what_it_acknowledged(disk_path: Path) -> None:
+    report = survived(disk_path, CUTS, compiled("disk", disk_path))
     # A disk that nobody waited for, or that had written everything, would prove nothing.
     assert report.syncs > 20 * CUTS
     assert report.dropped

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.failures.proxy import HOST, Proxy, proxied
+from tests.places import a_disk
 from tests.postgres import Cluster
 from tests.server import Server, serving
 
@@ -20,11 +21,11 @@ SECRET = "pa55-in-the-url"
 
 @contextmanager
 def running(**how: Any) -> Iterator[Cluster]:
-    """Run a server until the end of a `with`.
+    """Run a server until the end of a `with`, on a disk, which is what one that promises to sync waits for.
 
     Not in pytest's folder: whenever another pytest begins, that is shut to the user whom the server runs as.
     """
-    with TemporaryDirectory(prefix="sallyport-pg-") as folder:
+    with TemporaryDirectory(prefix="sallyport-pg-", dir=a_disk()) as folder:
         made = Cluster(Path(folder) / "c", **how)
         made.start()
         try:

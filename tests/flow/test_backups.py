@@ -430,7 +430,7 @@ async def test_a_backup_of_a_newer_release_is_refused(tmp_path: Path, clock: Tur
 
 
 async def test_a_backup_of_an_older_release_is_brought_to_the_schema_of_this_one(
-    tmp_path: Path, clock: TurnedClock, start: Start
+    tmp_path: Path, clock: TurnedClock, start: Start, hasty: None
 ) -> None:
     (await start()).service.close()
     old = tmp_path / "backup.db"

@@ -5,6 +5,7 @@ import os
 import pty
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,19 +13,21 @@ from typing import Any
 import pytest
 
 from sallyport.cli.doctor import run as doctor
+from tests.places import a_disk
 from tests.server import command, environment, run, serving
 
 ENVIRON = {"SALLYPORT_ADMIN_PASSWORD": "an operator chose these words"}
 
 
 @pytest.fixture(scope="module")
-def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which a service has been started, looked at, and ended."""
-    folder = tmp_path_factory.mktemp("used")
-    with serving(folder, environ=ENVIRON):
-        beside = run(folder, "doctor", "--output", "json")
-    (folder / "beside.json").write_text(beside.stdout)
-    return folder
+def used() -> Iterator[Path]:
+    """A folder on a disk in which a service has been started, looked at, and ended."""
+    with TemporaryDirectory(dir=a_disk()) as name:
+        folder = Path(name)
+        with serving(folder, environ=ENVIRON):
+            beside = run(folder, "doctor", "--output", "json")
+        (folder / "beside.json").write_text(beside.stdout)
+        yield folder
 
 
 def states(report: str) -> dict[str, Any]:

@@ -24,6 +24,9 @@ _VALID = "SELECT indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid WHER
 _FILES = "SELECT relname, relfilenode FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 
 
+pytestmark = pytest.mark.usefixtures("hasty")
+
+
 def named(script: Script) -> str:
     return str(script.revision)
 

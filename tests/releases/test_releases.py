@@ -55,7 +55,7 @@ def release(request: pytest.FixtureRequest, place: Place) -> str:
 
 
 @pytest.fixture
-async def old_people(place: Place, release: str) -> Any:
+async def old_people(place: Place, release: str, hasty: None) -> Any:
     """The people of a release, whom today's service serves."""
     held = json.loads((HERE / release / "held.json").read_text())
     clock = TurnedClock()

@@ -10,6 +10,7 @@ from tests.releases.places import Place
 from tests.surgery import fetch
 from tests.world import TurnedClock, World, client_of, service_in
 
+pytestmark = pytest.mark.usefixtures("hasty")
 BEFORE = "0011_from_0001"
 ARRIVE = """INSERT INTO users (id, name, name_key, roles, created_at, modified_at, version)
             VALUES (:uid, :name, :name, :roles, 0, 0, 0)"""

@@ -106,7 +106,7 @@ def test_counting_users_does_not_read_the_users(database: Path) -> None:
     assert plan(database, counts.COUNT) == ["SCAN user_counts"]
 
 
-def test_users_who_were_there_before_they_were_counted_count(tmp_path: Path) -> None:
+def test_users_who_were_there_before_they_were_counted_count(tmp_path: Path, hasty: None) -> None:
     file = SqliteFile(tmp_path / "test.db")
     with file.turn():
         upgrade(schema.alembic_config(file), "0002")
@@ -122,7 +122,7 @@ def test_users_who_were_there_before_they_were_counted_count(tmp_path: Path) -> 
         assert connection.execute(counts.COUNT.text).fetchone() == (2,)
 
 
-def test_second_factors_are_counted_as_they_come_and_go(tmp_path: Path) -> None:
+def test_second_factors_are_counted_as_they_come_and_go(tmp_path: Path, hasty: None) -> None:
     file = SqliteFile(tmp_path / "test.db")
     with file.turn():
         upgrade(schema.alembic_config(file), "0016_from_0001")
