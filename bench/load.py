@@ -130,7 +130,10 @@ async def drive(
     `awake` is for a load with a core of its own.
     """
     loop, load = asyncio.get_running_loop(), Load()
-    connections = [(await loop.create_connection(Connection, "127.0.0.1", port))[1] for _ in range(at_once)]
+    # Each from an address of its own, as people come, and as in the one answer whose statements are the limit: of an
+    # address that all of them share every try in flight is counted, read and written again by each of the others.
+    homes = [(f"127.0.1.{number}", 0) for number in range(1, at_once + 1)]
+    connections = [(await loop.create_connection(Connection, "127.0.0.1", port, local_addr=home))[1] for home in homes]
     begun = time.perf_counter()
     workers = [_Worker(connection, requests, begun + seconds, load) for connection in connections]
     for worker in workers:
