@@ -53,6 +53,19 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is room, and on a disk for a test that has to be there."""
+    if not request.node.get_closest_marker("on_disk"):
+        yield tmp_path
+        return
+    failed = request.session.testsfailed
+    folder = Path(tempfile.mkdtemp(prefix="sallyport-", dir=a_disk()))
+    yield folder
+    if request.session.testsfailed == failed:
+        shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A PostgreSQL server for this process, started by the first test that wants it."""
@@ -122,16 +135,6 @@ async def unthrottled(make_world: MakeWorld) -> World:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let revisions follow each other at once: the pause between two is for a release that serves meanwhile."""
     monkeypatch.setattr("sallyport.store.migrations.steps._BREATH", 0)
-
-
-@pytest.fixture
-def disk_path(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """Like `tmp_path`, on a disk: for tests of what a sync of it takes part in, or of what is said about it."""
-    failed = request.session.testsfailed
-    folder = Path(tempfile.mkdtemp(prefix="sallyport-", dir=a_disk()))
-    yield folder
-    if request.session.testsfailed == failed:
-        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

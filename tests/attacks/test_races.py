@@ -16,6 +16,7 @@ from sallyport.store.work import Sql
 from tests.conftest import MakeWorld
 from tests.world import PASSWORD, UNTHROTTLED, Person, TurnedClock, World, bearer, service_in
 
+pytestmark = pytest.mark.on_disk("while a write waits for it, others come in between")
 CROWD = 50
 ROUNDS = 3
 OTHER = "another set of plain words"

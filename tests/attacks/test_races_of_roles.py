@@ -16,6 +16,7 @@ from tests.conftest import MakeWorld
 from tests.surgery import fetch, give_roles
 from tests.world import UNTHROTTLED, Person, TurnedClock, World
 
+pytestmark = pytest.mark.on_disk("while a write waits for it, others come in between")
 CROWD = 12
 ROUNDS = 4
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import cycle
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import httpx2
@@ -21,6 +22,7 @@ import pytest
 
 from sallyport.wiring import Service
 from tests.engines import POSTGRES, SQLITE, Postgres, Sqlite, url_in
+from tests.places import a_disk
 from tests.world import ADMIN_PASSWORD, UNTHROTTLED, TurnedClock, World
 
 CROWD = 50
@@ -50,13 +52,14 @@ def wait_until_ready(served: subprocess.Popen[bytes], url: str) -> None:
     params=[(SQLITE, (2,)), (POSTGRES, (2,)), (POSTGRES, (1, 1))],
     ids=["sqlite, two workers", "postgres, two workers", "postgres, two nodes"],
 )
-def ports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
+def ports(request: pytest.FixtureRequest) -> Iterator[list[int]]:
     """Where a service of two processes listens."""
     kind, workers = request.param
     engine = Sqlite() if kind == SQLITE else Postgres(request.getfixturevalue("server"))
-    home = engine.settle(tmp_path_factory.mktemp("processes"))
     found = [free_port() for _ in workers]
     with ExitStack() as stack:
+        # On a disk: while a write waits for it, others come in between.
+        home = engine.settle(Path(stack.enter_context(TemporaryDirectory(dir=a_disk()))))
         for port, number in zip(found, workers, strict=True):
             stack.enter_context(served(home, port, number))
         yield found

@@ -18,6 +18,7 @@ from sallyport.store.work import Sql
 from tests.conftest import MakeWorld
 from tests.world import PASSWORD, UNTHROTTLED, Person, TurnedClock, World, bearer
 
+pytestmark = pytest.mark.on_disk("while a write waits for it, others come in between")
 OTHER = "another set of plain words"
 THIRD = "a third set of simple words"
 

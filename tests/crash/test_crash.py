@@ -9,6 +9,8 @@ import os
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.crash.harness import Harness, Moment, Report
 from tests.shims.preload import compiled
 
@@ -16,12 +18,15 @@ KILLS = int(os.environ.get("SALLYPORT_TEST_KILLS", "10"))
 CUTS = int(os.environ.get("SALLYPORT_TEST_KILLS", "8"))
 
 
-def test_a_killed_server_keeps_what_it_acknowledged(disk_path: Path) -> None:
-    survived(disk_path, KILLS, None)
+pytestmark = pytest.mark.on_disk("most of a write is waiting for it, so that is where a kill mostly comes")
 
 
-def test_a_server_without_power_keeps_what_it_acknowledged(disk_path: Path) -> None:
-    report = survived(disk_path, CUTS, compiled("disk", disk_path))
+def test_a_killed_server_keeps_what_it_acknowledged(tmp_path: Path) -> None:
+    survived(tmp_path, KILLS, None)
+
+
+def test_a_server_without_power_keeps_what_it_acknowledged(tmp_path: Path) -> None:
+    report = survived(tmp_path, CUTS, compiled("disk", tmp_path))
     # A disk that nobody waited for, or that had written everything, would prove nothing.
     assert report.syncs > 20 * CUTS
     assert report.dropped

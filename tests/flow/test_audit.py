@@ -77,6 +77,7 @@ async def test_where_there_is_no_address_none_is_written(world: World, client: C
     assert await faults(world) == []
 
 
+@pytest.mark.on_disk("while a write waits for it, others come in between")
 async def test_nodes_that_seal_at_once_make_one_chain(make_world: MakeWorld) -> None:
     one = await make_world()
     others = [one, *[await make_world(clock=one.clock) for _ in range(3)]]

@@ -95,10 +95,11 @@ async def test_a_stopped_service_is_left_as_it_is(stopped: Path) -> None:
     assert contents(stopped) == before
 
 
-async def test_an_empty_folder_stays_empty(disk_path: Path) -> None:
-    settings = settings_in(disk_path / "data")
-    findings = {one.check: one for one in doctor_of(settings, disk_path)()}
-    assert names(disk_path) == []
+@pytest.mark.on_disk("in memory would be a third thing that fails")
+async def test_an_empty_folder_stays_empty(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path / "data")
+    findings = {one.check: one for one in doctor_of(settings, tmp_path)()}
+    assert names(tmp_path) == []
     assert {name for name, one in findings.items() if one.state is State.FAIL} == {"database", "keys"}
     assert "there is none" in findings["database"].told
     assert "there is no key directory" in findings["keys"].told
@@ -227,7 +228,7 @@ def telling(date: str | None) -> Iterator[str]:
             """Say nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,))  # the end is looked for so often, and waited for
+        thread = Thread(target=server.serve_forever, args=(0.01,))  # seconds in which it sees that it is to end
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

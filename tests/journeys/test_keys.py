@@ -138,6 +138,7 @@ def listed(folder: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+@pytest.mark.on_disk("while a write waits for it, others come in between")
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_every_ring_turns_under_load_and_no_request_fails(tmp_path: Path, workers: str) -> None:
     with serving(tmp_path, "--workers", workers, environ=ENVIRON) as server:
@@ -210,6 +211,7 @@ def at_a_terminal(folder: Path, answer: str, *arguments: str) -> str:
     return ended.stdout + ended.stderr
 
 
+@pytest.mark.on_disk("in memory it might come to its end before it is killed")
 def test_a_resealing_that_is_killed_again_and_again_comes_to_its_end(tmp_path: Path) -> None:
     with serving(tmp_path, environ=ENVIRON) as server:
         rows = many_rows(tmp_path, 6_000)

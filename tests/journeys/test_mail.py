@@ -73,6 +73,7 @@ def test_a_forgotten_password_comes_back_through_the_mailbox(home: Path) -> None
 @pytest.mark.sqlite_only(
     reason="workers share what they do whichever database they have; nodes have a test of their own"
 )
+@pytest.mark.on_disk("while a write waits for it, others come in between")
 def test_two_processes_send_each_mail_once(home: Path) -> None:
     with open_office(PostOffice()) as office:
         url = {"SALLYPORT_MAIL_URL": f"smtp://{HOST}:{office.port}", "SALLYPORT_MAIL_FROM": "accounts@example.org"}
