@@ -260,6 +260,30 @@ async def test_a_caller_who_leaves_while_the_unit_runs_leaves_a_commit(work: Sql
     assert await asyncio.wait_for(work(added(1)), PATIENCE) == 1
 
 
+def test_a_writer_outlives_the_loop_of_one_who_left(path: Path) -> None:
+    work, begun, go = SqliteWork(path), Event(), Event()
+
+    def slow(rows: Rows) -> None:
+        rows.change(MAKE)
+        begun.set()
+        assert go.wait(PATIENCE)
+
+    async def leave() -> None:
+        leaving = asyncio.ensure_future(work(slow))
+        assert await asyncio.to_thread(begun.wait, PATIENCE)
+        leaving.cancel()
+
+    async def come() -> int:
+        coming = asyncio.ensure_future(work(added(1)))
+        await asyncio.sleep(0)
+        go.set()
+        return await asyncio.wait_for(coming, PATIENCE)
+
+    asyncio.run(leave())
+    assert asyncio.run(come()) == 1
+    work.close()
+
+
 async def test_closing_lets_the_unit_in_flight_end(path: Path) -> None:
     work = SqliteWork(path)
     await work(lambda rows: rows.change(MAKE))

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 from contextlib import closing, suppress
+from itertools import groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -148,7 +149,7 @@ class SqliteWork:
             except sqlite3.Error as fault:
                 self._failures.count()
                 _fail_group(self._writer, group, fault)
-            group[0].future.get_loop().call_soon_threadsafe(_answer, group)
+            _hand_over(group)
 
     def _next_group(self) -> list[_Waiting]:
         """Wait for units, and return all that wait by then; none where the runner closes."""
@@ -186,6 +187,12 @@ class SqliteWork:
         self._due.wait(_SECONDS_BETWEEN_CHECKPOINTS)
         self._due.clear()
         return not self._ending.is_set()
+
+
+def _hand_over(group: list[_Waiting]) -> None:
+    for loop, those in groupby(group, lambda waiting: waiting.future.get_loop()):
+        with suppress(RuntimeError):  # the loop has ended, and whoever waited in it is gone
+            loop.call_soon_threadsafe(_answer, [*those])
 
 
 def _answer(group: list[_Waiting]) -> None:
