@@ -20,8 +20,8 @@ from uvicorn.supervisors import Multiprocess
 
 from sallyport.app import Application
 from sallyport.cli.collector import look_as_usual
-from sallyport.cli.heads import BoundedHead
 from sallyport.cli.logs import log_as_json
+from sallyport.edge.heads import BoundedHead
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.keyfiles import KeysRefusedError
 from sallyport.settings import PREFIX, Settings, SettingsRefusedError, load
