@@ -128,7 +128,7 @@ def play(size: Size) -> Finding:
         stack.callback(service.close)
         scene = Scene(engine, service, size)
         runner.run(scene.settle())
-        environ = {**environ_of(directory), **engine.environ(), "SALLYPORT_TRUSTED_PROXIES": "127.0.0.1"}
+        environ = {**environ_of(directory), **engine.environ(), "SALLYPORT_TRUSTED_PROXIES": "127.0.0.0/8"}
         for core in (cores.SERVER, cores.LOAD):
             with cores.server_core(core):
                 server = Server("sallyport", environ, pinned=False)

@@ -168,7 +168,7 @@ def _scene(runner: asyncio.Runner, crowd: int) -> Iterator[Scene]:
         cluster = Cluster(directory / "server", settings=SAFE)
         cluster.start()
         try:
-            environ = {"SALLYPORT_DATABASE_URL": cluster.url(), "SALLYPORT_TRUSTED_PROXIES": "127.0.0.1"}
+            environ = {"SALLYPORT_DATABASE_URL": cluster.url(), "SALLYPORT_TRUSTED_PROXIES": "127.0.0.0/8"}
             with closing(service_in(directory, environ)) as service:
                 town = Town(service)
                 people = runner.run(town.settle(crowd, mfa=True))
