@@ -48,6 +48,17 @@ async def code(world: World, client: str, value: str) -> httpx2.Response:
     return await world.call("POST", "/auth/totp", {"token": value}, headers=bearer(challenge) | shown(client))
 
 
+async def demand_share(victim: Person, thief: str, owner: str) -> None:
+    """Demand that a thief uses up what strangers have of the second factor's tries, and that the owner gets in."""
+    world = victim.world
+    assert victim.phone
+    world.clock.advance(30)
+    for _ in range(4):
+        refused(await code(world, thief, victim.phone.wrong()), 401, "code_invalid")
+    throttled(await code(world, thief, victim.phone.wrong()), 300)
+    granted(await code(world, owner, victim.phone.code()), "aal2", FULL)
+
+
 async def test_a_full_login_makes_a_client_known_and_nothing_else_does(world: World) -> None:
     victim = await world.register("victim")
     answer = await world.password("victim", PASSWORD)
@@ -201,12 +212,7 @@ async def test_a_client_that_has_enrolled_has_its_share_in_the_second_factor(wor
         world.client.headers.update(shown(owner))
     await victim.enroll()
     world.client.headers.pop("x-sallyport-client", None)
-    assert victim.phone
-    world.clock.advance(30)
-    for _ in range(4):
-        refused(await code(world, thief, victim.phone.wrong()), 401, "code_invalid")
-    throttled(await code(world, thief, victim.phone.wrong()), 300)
-    granted(await code(world, owner, victim.phone.code()), "aal2", FULL)
+    await demand_share(victim, thief, owner)
 
 
 async def test_one_known_by_the_password_alone_has_no_share_in_the_second_factor(world: World) -> None:
@@ -217,12 +223,7 @@ async def test_one_known_by_the_password_alone_has_no_share_in_the_second_factor
     victim.hold(registered)
     await victim.enroll()
     owner = await known(victim)
-    assert victim.phone
-    world.clock.advance(30)
-    for _ in range(4):
-        refused(await code(world, thief, victim.phone.wrong()), 401, "code_invalid")
-    throttled(await code(world, thief, victim.phone.wrong()), 300)
-    granted(await code(world, owner, victim.phone.code()), "aal2", FULL)
+    await demand_share(victim, thief, owner)
 
 
 async def test_one_known_by_the_password_is_known_by_the_code_after_a_full_login(world: World) -> None:
