@@ -347,6 +347,17 @@ async def test_what_succeeds_is_no_failure_of_its_address(world: World) -> None:
     assert await count(world, "throttles") == 0
 
 
+async def test_a_success_takes_back_no_failure_of_others_at_its_address(world: World) -> None:
+    """A guesser with an account of his own logs in now and then."""
+    victim = await world.enrolled("victim")
+    for number in range(98):
+        await guess(world, f"nobody{number}")
+    await victim.login()
+    for number in range(2):
+        await guess(world, f"somebody{number}")
+    throttled(await world.password("victim", PASSWORD))
+
+
 # --- second factors --------------------------------------------------------------------------------------------------
 
 
@@ -374,6 +385,16 @@ async def test_a_throttled_code_spends_neither_itself_nor_a_try_of_its_challenge
     throttled(await world.answer(challenge, victim.codes[0]), 1)
     world.clock.advance(1)
     granted(await world.answer(challenge, victim.codes[0]), "aal2", FULL)
+
+
+async def test_a_code_for_a_dead_challenge_is_not_judged_and_not_counted(world: World) -> None:
+    victim = await world.enrolled("victim")
+    assert victim.phone
+    challenge = await victim.challenge()
+    world.clock.advance(300)
+    for code in (victim.phone.code(), victim.phone.wrong(), victim.codes[0]):
+        refused(await world.answer(challenge, code), 401, "challenge_invalid")
+    assert await count(world, "throttles") == 0
 
 
 async def test_twenty_codes_an_hour_and_fifty_a_day_are_tried(world: World) -> None:
