@@ -1,6 +1,8 @@
 """Values to and from PostgreSQL's binary format, for the few types that the tables have."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import NoneType
 from typing import Any, Final
 
 from psycopg.pq import Format
@@ -9,6 +11,7 @@ from psycopg.pq.abc import PGresult
 from sallyport.store.work import Row, Value
 
 Decoder = Callable[[bytes], Any]
+Encoder = Callable[[Any], bytes | None]
 
 # Object ids of types, as `pg_type` has them on every server. A lock returns void.
 _BOOL, _BYTEA, _INT8, _INT2, _INT4, _TEXT, _VARCHAR, _VOID = 16, 17, 20, 21, 23, 25, 1043, 2278
@@ -30,30 +33,30 @@ _DECODERS: Final[dict[int, Decoder]] = {
 }
 
 
-def encoded(values: Sequence[Value]) -> tuple[list[bytes | None], list[Format]]:
+_ENCODERS: Final[dict[type, tuple[Encoder, Format]]] = {
+    NoneType: (lambda _: None, Format.BINARY),
+    bool: (lambda value: b"\x01" if value else b"\x00", Format.BINARY),
+    int: (b"%d".__mod__, Format.TEXT),
+    str: (str.encode, Format.BINARY),
+    bytes: (bytes, Format.BINARY),
+}
+
+
+def encoded(values: Sequence[Value]) -> tuple[list[bytes | None], Sequence[Format]]:
     """Return parameters and their formats.
 
     Numbers go as text, so that the server reads them as whatever width it wants; everything else as binary: a text
     parameter would end at its first NUL, where a binary one is refused.
     """
-    raw: list[bytes | None] = []
-    formats: list[Format] = []
-    for value in values:
-        match value:
-            case None:
-                raw.append(None)
-            case bool():
-                raw.append(b"\x01" if value else b"\x00")
-            case int():
-                raw.append(b"%d" % value)
-                formats.append(Format.TEXT)
-                continue
-            case str():
-                raw.append(value.encode())
-            case bytes():
-                raw.append(value)
-        formats.append(Format.BINARY)
-    return raw, formats
+    encoders, formats = _encoders(tuple(map(type, values)))
+    return [encode(value) for encode, value in zip(encoders, values, strict=True)], formats
+
+
+@lru_cache(maxsize=1024)
+def _encoders(kinds: tuple[type, ...]) -> tuple[tuple[Encoder, ...], tuple[Format, ...]]:
+    """Return what writes values of these types: a statement has the same ones nearly each time."""
+    found = [_ENCODERS[next(base for base in kind.__mro__ if base in _ENCODERS)] for kind in kinds]
+    return tuple([encode for encode, _ in found]), tuple([form for _, form in found])
 
 
 def decoders(result: PGresult) -> tuple[Decoder, ...]:

@@ -14,7 +14,11 @@ from sallyport.store.work import Row, Sql, Value
 
 Done = Callable[["list[Answer] | Exception"], object]
 
-_GOOD: Final = frozenset({ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK})
+# As numbers: Python 3.11 runs a function for each look at an enumeration's member.
+_GOOD: Final = frozenset({ExecStatus.COMMAND_OK.value, ExecStatus.TUPLES_OK.value})
+_SYNC: Final = ExecStatus.PIPELINE_SYNC.value
+_REFUSED: Final = ExecStatus.FATAL_ERROR.value
+_ALIVE: Final = ConnStatus.OK.value
 
 
 class LostError(Exception):
@@ -129,35 +133,31 @@ class Link:
             while self._done and not pg.is_busy():
                 if result := pg.get_result():
                     self._take(result)
-            if pg.status != ConnStatus.OK:
+            if pg.status != _ALIVE:
                 self.lose("the server has closed the connection")
         except OperationalError as fault:
             self.lose(str(fault).strip())
 
     def _take(self, result: PGresult) -> None:
         status = result.status
-        if status == ExecStatus.PIPELINE_SYNC:
+        if status in _GOOD:
+            sql = self._expected.popleft()
+            if sql is None:
+                self._fresh.popleft()
+            else:
+                self._answers.append(self._answer(sql, result))
+        elif status == _SYNC:
             self._end()
-            return
-        sql = self._expected.popleft() if self._expected else None
-        if status == ExecStatus.FATAL_ERROR:
+        elif status == _REFUSED:  # what stands behind it does not run, and says so
             state = (result.error_field(DiagnosticField.SQLSTATE) or b"").decode()
             text = result.error_field(DiagnosticField.MESSAGE_PRIMARY) or b""
             self._refusal = self._refusal or RefusedError(state, text.decode(errors="replace"))
-        elif status not in _GOOD:
-            return  # stands behind a refused statement, and did not run
-        elif sql is None:
-            self._fresh.popleft()
-        else:
-            self._answers.append(self._answer(sql, result))
 
     def _answer(self, sql: Sql, result: PGresult) -> Answer:
-        if not result.nfields:
-            return Answer([], result.command_tuples or 0)
         read = self._readers.get(sql)
         if read is None:
             read = self._readers[sql] = decoders(result)
-        return Answer(rows_of(result, read), result.ntuples)
+        return Answer(rows_of(result, read), result.ntuples) if read else Answer([], result.command_tuples or 0)
 
     def _end(self) -> None:
         self._expected.clear()

@@ -57,17 +57,18 @@ class Pool:
         if self._idle:
             return self._idle.pop()
         self._demand_hope()
-        future: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Link] = loop.create_future()
         self._waiting.append(future)
         self._open()
+        alarm = loop.call_later(seconds, _give_up, future)
         try:
-            return await asyncio.wait_for(future, seconds)
-        except TimeoutError:
-            self._give_on(future)
-            raise StorageUnavailableError("no connection to the database came free in time") from None
+            return await future
         except asyncio.CancelledError:
             self._give_on(future)
             raise
+        finally:
+            alarm.cancel()
 
     def give(self, link: Link) -> None:
         """Take a link back; a lost one is forgotten."""
@@ -173,3 +174,8 @@ class Pool:
         for future in waiting:
             if not future.done():
                 future.set_exception(StorageUnavailableError(why))
+
+
+def _give_up(future: asyncio.Future[Link]) -> None:
+    if not future.done():
+        future.set_exception(StorageUnavailableError("no connection to the database came free in time"))
