@@ -29,6 +29,8 @@ PREPARED = Sql("SELECT count(*) FROM pg_prepared_statements")
 NAP = Sql("SELECT pg_sleep(30)")
 MOMENT = Sql("SELECT CAST(extract(epoch FROM now()) * 1000000 AS BIGINT)")
 BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+HELD = """SELECT count(*) FILTER (WHERE granted), count(*) FROM pg_locks JOIN pg_database ON oid = database
+          WHERE locktype = 'advisory' AND datname = current_database()"""
 SESSIONS = """SELECT count(*), count(*) FILTER (WHERE state <> 'idle') FROM pg_stat_activity
               WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 
@@ -217,6 +219,29 @@ async def test_a_key_is_held_by_one_unit_of_all_nodes(work: PostgresWork, databa
     assert sorted(given_out) == list(range(1, 31))
     # None of them met the row of another one, and was run again.
     assert again(work) == again(elsewhere) == 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+async def test_however_many_keys_are_held_to_the_end(
+    work: PostgresWork, other: psycopg.Connection[Any], count: int
+) -> None:
+    def unit(rows: Rows) -> tuple[Any, ...] | None:
+        rows.alone(*"abcd"[:count])
+        rows.one(LARGEST)
+        return other.execute(HELD).fetchone()
+
+    assert await work(unit) == (count, count)
+    assert other.execute(HELD).fetchone() == (0, 0)
+
+
+async def test_of_two_keys_the_first_is_taken_first(work: PostgresWork, other: psycopg.Connection[Any]) -> None:
+    """Or two units that want both would wait for each other, though each named them in order."""
+    with other.transaction():
+        other.execute("SELECT pg_advisory_xact_lock(hashtextextended('b', 0))")
+        waiting = asyncio.ensure_future(work(lambda rows: rows.alone("a", "b")))
+        await blocked(other)
+        assert other.execute(HELD).fetchone() == (2, 3)
+    await asyncio.wait_for(waiting, PATIENCE)
 
 
 async def test_keys_are_taken_in_order_and_before_the_first_write(work: PostgresWork) -> None:

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import zip_longest
 from typing import Any, Final, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
@@ -31,6 +32,12 @@ _COMMIT: Final = Sql("COMMIT")
 _ROLLBACK: Final = Sql("ROLLBACK")
 # Held until the end of the transaction, on every node. Two keys with the same hash wait for each other, no more.
 _ALONE: Final = Sql("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+# In one statement the first of them first: in a list of columns no order is promised, but what a row is made from is
+# there before it.
+_ALONE_WITH_BOTH: Final = Sql(
+    """SELECT pg_advisory_xact_lock(hashtextextended(:second, 0))
+       FROM (SELECT pg_advisory_xact_lock(hashtextextended(:first, 0)) OFFSET 0) AS held"""
+)
 # A standby, or a primary that has become one: another host of the URL may be the primary now.
 _READ_ONLY: Final = "25006"
 # Another unit was in the way: run again, this one sees what that one did. Class 23 is a row that came meanwhile.
@@ -111,7 +118,8 @@ class PostgresRows:
                 "a unit takes its keys in order and before it writes, or two of them wait for each other"
             )
         self._keys.update(wanted)
-        self._queued += [(_ALONE, (key,)) for key in wanted]
+        for first, second in zip_longest(wanted[::2], wanted[1::2]):
+            self._queued.append((_ALONE, (first,)) if second is None else (_ALONE_WITH_BOTH, (second, first)))
 
     def commit(self) -> None:
         """Make everything durable. Raises `LostError` where nobody knows whether it is."""
