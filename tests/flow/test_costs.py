@@ -24,24 +24,24 @@ def told(world: World) -> Iterator[list[str]]:
     writer.set_trace_callback(None)
 
 
-async def test_a_password_takes_fourteen_statements(world: World) -> None:
+async def test_a_password_takes_twelve_statements(world: World) -> None:
     await world.register("alice")
     with told(world) as asked:
         assert (await world.password("alice", PASSWORD)).status_code == 200
-    assert len(asked) == 14, asked
+    assert len(asked) == 12, asked
 
 
 async def test_a_password_that_leads_to_a_challenge_asks_for_no_session(world: World) -> None:
     await world.enrolled("alice")
     with told(world) as asked:
         assert (await world.password("alice", PASSWORD)).json()["type"] == "CHALLENGE"
-    assert len(asked) == 11, asked
+    assert len(asked) == 9, asked
 
 
-async def test_a_code_takes_eighteen_statements(world: World) -> None:
+async def test_a_code_takes_fifteen_statements(world: World) -> None:
     alice = await world.enrolled("alice")
     challenge, phone = await alice.challenge(), alice.phone
     assert phone is not None
     with told(world) as asked:
         assert (await world.answer(challenge, phone.code(1))).status_code == 200
-    assert len(asked) == 18, asked
+    assert len(asked) == 15, asked

@@ -6,7 +6,7 @@ from sallyport.store.work import Rows
 from sallyport.throttle import store
 from sallyport.throttle.flow.throttle import Try
 from sallyport.throttle.rules import Lane, Tries
-from sallyport.throttle.store import Subject
+from sallyport.throttle.store import Counted, Subject
 from tests.surgery import count
 from tests.world import NOON, World
 
@@ -19,7 +19,7 @@ async def test_however_much_has_expired_is_swept(world: World) -> None:
     def fill(rows: Rows) -> None:
         for number in range(1_001):
             subject = Subject(key=f"?{number}", lane=Lane.PASSWORD)
-            store.write(rows, subject, Tries(in_a_row=1, last_at=NOON), NOON + number, first=True)
+            store.add(rows, [Counted(subject=subject, tries=Tries(in_a_row=1, last_at=NOON), expires_at=NOON + number)])
             rows.change(store.ADD_CLIENT, user=alice.uid, digest=b"%d" % number, proven="pwd", now=NOON - number)
 
     await world.service.work(fill)
@@ -48,7 +48,8 @@ async def test_two_first_tries_at_once_both_count(world: World) -> None:
 
     def both(rows: Rows) -> Tries | None:
         for mark in (2, 4):
-            store.write(rows, subject, Tries(in_a_row=1, last_at=NOON, marks=(mark,)), NOON, first=True)
+            tries = Tries(in_a_row=1, last_at=NOON, marks=(mark,))
+            store.add(rows, [Counted(subject=subject, tries=tries, expires_at=NOON)])
         return store.find(rows, (subject,))()[subject]
 
     assert await world.service.work(both) == Tries(in_a_row=2, last_at=NOON, marks=(4,))

@@ -37,6 +37,7 @@ WITHOUT_INDEX = {
     "sallyport.login.store.HAD_FIRST_START": "a table of one row at most",
     "sallyport.store.schema.VERSION": "a table of one row",
     "sallyport.roles.store.COUNT": "roles are made by trusted people one by one: there are few",
+    "sallyport.throttle.store.ADD_BOTH": "reads the two rows that it is given",
     "sallyport.users.counts.COUNT": "a sum over some hundred rows, however many users there are",
     "sallyport.users.counts.CHANGES": "counts those rows",
     "sallyport.users.counts.TAKE_CHANGES": "walks them in their order, and stops at the limit",

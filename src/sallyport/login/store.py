@@ -36,9 +36,7 @@ SPEND_TRY = Sql(
 )
 # What the throttle refuses was not judged.
 GIVE_TRY_BACK = Sql("UPDATE challenges SET tries_left = tries_left + 1 WHERE token_digest = :digest")
-# A challenge is good once: the row count is the answer. It changes nothing, but whoever runs it first has the row to
-# itself until its commit, on every engine; a read would not.
-HOLD = Sql("UPDATE challenges SET tries_left = tries_left WHERE token_digest = :digest AND expires_at > :now")
+# A challenge is good once: the row count is the answer.
 CLOSE = Sql("DELETE FROM challenges WHERE token_digest = :digest")
 END_ALL = Sql("DELETE FROM challenges WHERE user_id = :user")
 SWEEP = Sql(
@@ -110,14 +108,9 @@ def give_try_back(rows: Rows, digest: Digest) -> None:
     rows.post(GIVE_TRY_BACK, digest=digest)
 
 
-def hold(rows: Rows, digest: Digest, now: int) -> Soon:
-    """Take a challenge for the rest of this unit; meets no row where somebody used or ended it before."""
-    return rows.soon(HOLD, digest=digest, now=now)
-
-
-def close(rows: Rows, digest: Digest) -> None:
-    """Use up a challenge that this unit holds."""
-    rows.post(CLOSE, digest=digest)
+def close(rows: Rows, digest: Digest) -> Soon:
+    """Use up a challenge that was open when its try was spent; meets no row where somebody used or ended it since."""
+    return rows.soon(CLOSE, digest=digest)
 
 
 def end_challenges(rows: Rows, user: str) -> None:

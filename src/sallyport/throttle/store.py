@@ -6,22 +6,26 @@ from typing import Final
 import msgspec
 
 from sallyport.kernel.opaque import Digest
-from sallyport.store.work import Row, Rows, Soon, Sql
+from sallyport.store.work import Row, Rows, Soon, Sql, Value
 from sallyport.throttle.rules import FOREVER, Lane, Tries, packed, unpacked
 
 MOST_CLIENTS: Final = 20
 
+_ADD: Final = """INSERT INTO throttles (subject, lane, in_a_row, last_at, recent, refused_at, cleared_at, expires_at)
+       VALUES (:subject, :lane, :in_a_row, :last_at, :recent, :refused_at, :cleared_at, :expires_at)"""
 # A first try. Where another one is faster both count.
-ADD = Sql(
-    """INSERT INTO throttles (subject, lane, in_a_row, last_at, recent, refused_at, cleared_at, expires_at)
-       VALUES (:subject, :lane, :in_a_row, :last_at, :recent, :refused_at, :cleared_at, :expires_at)
+_ON_CONFLICT: Final = """
        ON CONFLICT (subject, lane) DO UPDATE
        SET in_a_row = throttles.in_a_row + 1, last_at = excluded.last_at, recent = excluded.recent,
            expires_at = excluded.expires_at"""
+ADD = Sql(_ADD + _ON_CONFLICT)
+# A try has one subject or two: mostly a user and an address.
+ADD_BOTH = Sql(
+    f"""{_ADD}, (:other_subject, :other_lane, :other_in_a_row, :other_last_at, :other_recent, :other_refused_at,
+                 :other_cleared_at, :other_expires_at) {_ON_CONFLICT}"""
 )
 _FOUND: Final = "SELECT subject, lane, in_a_row, last_at, recent, refused_at, cleared_at FROM throttles"
 FIND = Sql(f"{_FOUND} WHERE subject = :subject AND lane = :lane")
-# A try has one subject or two: mostly a user and an address.
 FIND_BOTH = Sql(
     f"""{_FOUND} WHERE subject = :subject AND lane = :lane
         UNION ALL {_FOUND} WHERE subject = :other AND lane = :other_lane"""
@@ -32,10 +36,12 @@ WRITE = Sql(
        WHERE subject = :subject AND lane = :lane"""
 )
 REFUSED = Sql("UPDATE throttles SET refused_at = :now WHERE subject = :subject AND lane = :lane")
-# A success erases what was counted, unless others were refused while it was judged.
-CLEAR = Sql("DELETE FROM throttles WHERE subject = :subject AND lane = :lane AND refused_at < :tried_at")
 CLEAR_LATER = Sql("UPDATE throttles SET cleared_at = :at WHERE subject = :subject AND lane = :lane AND cleared_at = 0")
 FORGET = Sql("DELETE FROM throttles WHERE subject = :subject AND lane = :lane")
+FORGET_BOTH = Sql(
+    """DELETE FROM throttles
+       WHERE subject = :subject AND lane = :lane OR subject = :other AND lane = :other_lane"""
+)
 SWEEP = Sql(
     """DELETE FROM throttles WHERE (subject, lane) IN
        (SELECT subject, lane FROM throttles WHERE expires_at <= :now ORDER BY expires_at LIMIT :most)"""
@@ -96,19 +102,27 @@ def find(rows: Rows, subjects: tuple[Subject, ...]) -> Callable[[], dict[Subject
     return found
 
 
-def write(rows: Rows, subject: Subject, tries: Tries, expires_at: int, *, first: bool) -> None:
-    """Write what is counted now; `first` where nothing was counted before."""
-    rows.post(
-        ADD if first else WRITE,
-        subject=subject.key,
-        lane=_LANES[subject.lane],
-        in_a_row=tries.in_a_row,
-        last_at=tries.last_at,
-        recent=packed(tries.marks),
-        refused_at=tries.refused_at,
-        cleared_at=tries.cleared_at,
-        expires_at=expires_at,
-    )
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be written of a subject."""
+
+    subject: Subject
+    tries: Tries
+    expires_at: int
+
+
+def add(rows: Rows, counted: list[Counted]) -> None:
+    """Write the first try of a subject, or of two."""
+    one, *more = map(_values, counted)
+    if more:
+        (two,) = more
+        rows.post(ADD_BOTH, **one, **{f"other_{name}": value for name, value in two.items()})
+    else:
+        rows.post(ADD, **one)
+
+
+def write(rows: Rows, counted: Counted) -> None:
+    """Write what is counted now, where something was counted before."""
+    rows.post(WRITE, **_values(counted))
 
 
 def refused(rows: Rows, subject: Subject, now: int) -> None:
@@ -116,20 +130,20 @@ def refused(rows: Rows, subject: Subject, now: int) -> None:
     rows.post(REFUSED, subject=subject.key, lane=_LANES[subject.lane], now=now)
 
 
-def clear(rows: Rows, subject: Subject, counted: Tries, tried_at: int, later: int) -> None:
-    """Erase what was counted; where others were refused since the try that succeeded, it stops counting later.
+def clear_later(rows: Rows, subject: Subject, at: int) -> None:
+    """Let what was counted stop counting at that moment."""
+    rows.post(CLEAR_LATER, subject=subject.key, lane=_LANES[subject.lane], at=at)
 
-    The unit has the subject to itself, or what it has read of it would not stand.
-    """
-    if counted.refused_at < tried_at:
-        rows.post(CLEAR, subject=subject.key, lane=_LANES[subject.lane], tried_at=tried_at)
+
+def forget(rows: Rows, *subjects: Subject) -> None:
+    """Erase what was counted of a subject, or of two."""
+    one, *more = subjects
+    if more:
+        (two,) = more
+        lane, other_lane = _LANES[one.lane], _LANES[two.lane]
+        rows.post(FORGET_BOTH, subject=one.key, lane=lane, other=two.key, other_lane=other_lane)
     else:
-        rows.post(CLEAR_LATER, subject=subject.key, lane=_LANES[subject.lane], at=later)
-
-
-def forget(rows: Rows, subject: Subject) -> None:
-    """Erase what was counted."""
-    rows.post(FORGET, subject=subject.key, lane=_LANES[subject.lane])
+        rows.post(FORGET, subject=one.key, lane=_LANES[one.lane])
 
 
 def sweep(rows: Rows, now: int, most: int) -> int:
@@ -182,6 +196,20 @@ def forget_clients(rows: Rows, user: str, but: tuple[bytes, bytes]) -> None:
 def sweep_clients(rows: Rows, before: int, most: int) -> int:
     """Erase clients that were not seen for long; returns how many."""
     return rows.change(SWEEP_CLIENTS, before=before, most=most)
+
+
+def _values(counted: Counted) -> dict[str, Value]:
+    subject, tries = counted.subject, counted.tries
+    return {
+        "subject": subject.key,
+        "lane": _LANES[subject.lane],
+        "in_a_row": tries.in_a_row,
+        "last_at": tries.last_at,
+        "recent": packed(tries.marks),
+        "refused_at": tries.refused_at,
+        "cleared_at": tries.cleared_at,
+        "expires_at": counted.expires_at,
+    }
 
 
 def _tries(row: Row | None) -> Tries | None:

@@ -20,7 +20,7 @@ from sallyport.sessions.flow.keeper import Opening, SessionKeeper
 from sallyport.sessions.rules import PASSWORD_AND_CODE
 from sallyport.store.work import Rows, Work
 from sallyport.throttle.flow.known_clients import KnownClients
-from sallyport.throttle.flow.throttle import Throttle, Try
+from sallyport.throttle.flow.throttle import Reason, Throttle, Try
 
 WRONG_CODE: Final = Refused(why=Why.WRONG_LOGIN_CODE)
 _CLOSED: Final = Refused(why=Why.CHALLENGE_INVALID)
@@ -32,6 +32,15 @@ class _Seen(msgspec.Struct, frozen=True, kw_only=True):
     held: Held
     tried: Try
     attempt: Entry
+
+
+class _UndoneError(Exception):
+    """What a unit has done does not hold together, and is undone; the attempt is written down as refused instead."""
+
+    def __init__(self, attempt: Entry, refused: Refused) -> None:
+        super().__init__()
+        self.attempt = attempt
+        self.refused = refused
 
 
 class AnswerChallenge:
@@ -68,18 +77,23 @@ class AnswerChallenge:
             ):
                 good = await self._judge(seat, seen.held, code)
         if good is None:
-            return await self._work(lambda rows: self._journal.refused(rows, seen.attempt, client, WRONG_CODE))
-        tokens = await self._work(lambda rows: self._record(rows, challenge, good, seen, client))
-        return tokens if isinstance(tokens, Refused) else tokens()
+            return await self._refused(seen.attempt, client, WRONG_CODE)
+        try:
+            tokens = await self._work(lambda rows: self._record(rows, challenge, good, seen, client))
+        except _UndoneError as undone:
+            return await self._refused(undone.attempt, client, undone.refused)
+        return tokens()
+
+    async def _refused(self, attempt: Entry, client: Client, refused: Refused) -> Refused:
+        return await self._work(lambda rows: self._journal.refused(rows, attempt, client, refused))
 
     def _gather(self, rows: Rows, challenge: Digest, factor: Factor, client: Client, seat: Seat) -> _Seen | Refused:
         user = store.challenged(rows, challenge)
         if user is None:
             return _CLOSED
-        rows.alone(user)
-        spent, held = store.spend_try(rows, challenge, self._clock.now()), held_by(rows, user, factor)
-        attempt = Entry(event=Event.LOGIN_CODE, factor=factor, user=user)
-        tried = self._throttle.second_factor(rows, user, client, unless=lambda: None if spent.count() else _CLOSED)
+        # Seen before the unit has the user to itself, and claimed by what stands then.
+        held, attempt = held_by(rows, user, factor), Entry(event=Event.LOGIN_CODE, factor=factor, user=user)
+        tried = self._throttle.second_factor(rows, user, client, unless=lambda: self._spent(rows, challenge))
         if tried is _CLOSED:
             return _CLOSED
         if isinstance(tried, Refused):
@@ -88,19 +102,25 @@ class AnswerChallenge:
         seat.demand(known=tried.known)
         return _Seen(held=held(), tried=tried, attempt=_told(attempt, tried))
 
-    def _record(self, rows: Rows, challenge: Digest, good: GoodCode, seen: _Seen, client: Client) -> Tokens | Refused:
+    def _spent(self, rows: Rows, challenge: Digest) -> Reason:
+        spent = store.spend_try(rows, challenge, self._clock.now())
+        return lambda: None if spent.count() else _CLOSED
+
+    def _record(self, rows: Rows, challenge: Digest, good: GoodCode, seen: _Seen, client: Client) -> Tokens:
         now = self._clock.now()
         rows.alone(*seen.tried.keys)
-        held, succeed = store.hold(rows, challenge, now), self._throttle.succeeding(rows, seen.tried)
+        # All of it is asked at once, and undone where one part was too late: one trip to a server, where two would do
+        # nothing in vain.
+        closed, is_claimed = store.close(rows, challenge), self._judge.claim(rows, good, now)
+        succeed = self._throttle.succeeding(rows, seen.tried)
         remember = self._clients.remembering(rows, good.user, PASSWORD_AND_CODE, client)
+        owner = self._keeper.owner(rows, good.user)
         # Whoever ends challenges (a new password, a disabled user, a faster answer) ends this login too, and then the
         # code is not spent in vain.
-        if not held.count():
-            return self._journal.refused(rows, _told(seen.attempt, seen.tried, CHANGED), client, _CLOSED)
-        is_claimed, owner = self._judge.claim(rows, good, now), self._keeper.owner(rows, good.user)
+        if not closed.count():
+            raise _UndoneError(_told(seen.attempt, seen.tried, CHANGED), _CLOSED)
         if not is_claimed():
-            return self._journal.refused(rows, seen.attempt, client, WRONG_CODE)
-        store.close(rows, challenge)
+            raise _UndoneError(seen.attempt, WRONG_CODE)
         succeed()
         entry = replace(seen.attempt, detail=with_use(seen.attempt.detail)) if good.first else seen.attempt
         opening = Opening(user=good.user, proven=PASSWORD_AND_CODE, entry=entry, known_as=remember())

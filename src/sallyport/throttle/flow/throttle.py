@@ -40,8 +40,10 @@ from sallyport.throttle.rules import (
     standing,
     uncounted,
 )
-from sallyport.throttle.store import Subject
+from sallyport.throttle.store import Counted, Subject
 
+Reason = Callable[[], Refused | None]
+"""Says why a try is not even to be counted, once the answers are there; None where it is."""
 SwitchOff = Callable[[Rows, str, int], None]
 """Lets no code of a user's TOTP authenticators be good any more; they live on a higher floor."""
 
@@ -55,7 +57,8 @@ _WINDOWS: Final[dict[Lane, tuple[Window, ...]]] = {
 def _nothing(_rows: Rows) -> None: ...
 
 
-def _no_reason() -> None: ...
+def _no_reason() -> Reason:
+    return lambda: None
 
 
 def _address_wait(_subject: Subject, tries: Tries, now: int) -> int:
@@ -124,11 +127,11 @@ class Throttle:
         client: Client,
         login_client: bytes | None = None,
         *,
-        unless: Callable[[], Refused | None] = _no_reason,
+        unless: Callable[[], Reason] = _no_reason,
     ) -> Try | Refused:
         """Count a try of a second factor, whichever and by whichever route; nothing is counted where `unless` says so.
 
-        It is asked when the answers to all that this unit has asked are there.
+        It is called once the unit has the keys of the try, and may ask and write; for its reason it is asked later.
         """
         subject = Subject(key=user, lane=Lane.SECOND_FACTOR)
         known = self._clients.known(rows, user, client, login_client)
@@ -169,12 +172,17 @@ class Throttle:
 
         def settle() -> None:
             found = asked()
-            if tried.address:
-                self._uncount(rows, tried, tried.address, found[tried.address])
+            over = [tried.address] if tried.address and self._uncount(rows, tried, tried.address, found) else []
             for subject in tried.counted:
-                # In the middle of a burst of guesses a success must not make room for more of them.
-                if counted := found[subject]:
-                    store.clear(rows, subject, counted, tried.at, later=self._clock.now() + CLEARING)
+                if not (tries := found[subject]):
+                    continue
+                if tries.refused_at < tried.at:
+                    over.append(subject)
+                else:
+                    # In the middle of a burst of guesses a success must not make room for more of them.
+                    store.clear_later(rows, subject, self._clock.now() + CLEARING)
+            if over:
+                store.forget(rows, *over)
 
         return settle
 
@@ -184,8 +192,9 @@ class Throttle:
 
     def withdraw(self, rows: Rows, tried: Try) -> None:
         """Take one try back that was no guess; what was counted beside it stands. The unit has the keys of the try."""
-        for subject, found in store.find(rows, tried.subjects)().items():
-            self._uncount(rows, tried, subject, found)
+        found = store.find(rows, tried.subjects)()
+        if over := [subject for subject in tried.subjects if self._uncount(rows, tried, subject, found)]:
+            store.forget(rows, *over)
 
     def forget(self, rows: Rows, user: str, lane: Lane) -> None:
         """Forget what was counted of an authenticator that is no more."""
@@ -221,18 +230,19 @@ class Throttle:
         wait: Callable[[Subject, Tries, int], int],
         *,
         known: bool,
-        unless: Callable[[], Refused | None] = _no_reason,
+        unless: Callable[[], Reason] = _no_reason,
     ) -> Try | Refused:
         now = self._clock.now()
         if not self._on:
-            return unless() or Try(at=now, known=known, in_a_row=0, counted=(), address=None, keys=(owner,))
+            return unless()() or Try(at=now, known=known, in_a_row=0, counted=(), address=None, keys=(owner,))
         # A known client has tries of its own, which no stranger behind the same address can use up.
         key = "" if known else address_key(client.ip)
         address = Subject(key=key, lane=Lane.ADDRESS) if key else None
         every, keys = ((*subjects, address), (owner, f"address {key}")) if address else (subjects, (owner,))
         rows.alone(*keys)
-        found = store.find(rows, every)()
-        if refused := unless():
+        reason_against, asked = unless(), store.find(rows, every)
+        found = asked()
+        if refused := reason_against():
             return refused
         before = {subject: self._standing(rows, subject, tries, now) for subject, tries in found.items()}
         waits = {subject: sooner(tries, now, wait(subject, tries, now)) for subject, tries in before.items() if tries}
@@ -240,8 +250,7 @@ class Throttle:
             self._refusals.count(max(waits, key=lambda subject: waits[subject]).lane.value)
             reason = "" if self._refused(rows, before, now) else TOLD
             return Refused(why=Why.THROTTLED, retry_after=-(-longest // SECOND), reason=reason)
-        for subject, tries in before.items():
-            self._count(rows, subject, tries, now, known=known)
+        self._count(rows, before, now, known=known)
         in_a_row = max(((before[subject] or NONE).in_a_row for subject in subjects), default=0)
         return Try(at=now, known=known, in_a_row=in_a_row, counted=subjects, address=address, keys=keys)
 
@@ -251,16 +260,24 @@ class Throttle:
         found = settled(noted, now)
         if found is not noted:
             # Or the wait would begin anew with each look.
-            expires = expires_at(subject.lane, found, hard_stop=self._hard_stop)
-            store.write(rows, subject, found, expires, first=False)
+            store.write(rows, self._counted(subject, found))
         forgets = subject.lane in {Lane.PASSWORD, Lane.CLIENT} and not self._hard_stop
         return remembered(found, now) if forgets else standing(found, now)
 
-    def _count(self, rows: Rows, subject: Subject, tries: Tries | None, now: int, *, known: bool) -> None:
-        windows = _WINDOWS.get(subject.lane, ())
-        after = counted(tries or NONE, now, windows, known=known)
-        expires = expires_at(subject.lane, after, hard_stop=self._hard_stop)
-        store.write(rows, subject, after, expires, first=tries is None)
+    def _count(self, rows: Rows, before: dict[Subject, Tries | None], now: int, *, known: bool) -> None:
+        first: list[Counted] = []
+        for subject, tries in before.items():
+            after = self._counted(subject, counted(tries or NONE, now, _WINDOWS.get(subject.lane, ()), known=known))
+            if tries is None:
+                first.append(after)
+            else:
+                store.write(rows, after)
+        if first:
+            store.add(rows, first)
+
+    def _counted(self, subject: Subject, tries: Tries) -> Counted:
+        expires = expires_at(subject.lane, tries, hard_stop=self._hard_stop)
+        return Counted(subject=subject, tries=tries, expires_at=expires)
 
     def _refused(self, rows: Rows, before: dict[Subject, Tries | None], now: int) -> bool:
         """Mark what was refused; False where all of it was marked since the last try."""
@@ -270,15 +287,15 @@ class Throttle:
             store.refused(rows, subject, now)
         return bool(unmarked)
 
-    def _uncount(self, rows: Rows, tried: Try, subject: Subject, found: Tries | None) -> None:
-        if found is None:
-            return
-        after = uncounted(found, mark_of(tried.at, known=tried.known))
+    def _uncount(self, rows: Rows, tried: Try, subject: Subject, found: dict[Subject, Tries | None]) -> bool:
+        """Take one try back; True where none is left, and the subject is to be forgotten."""
+        tries = found[subject]
+        if tries is None:
+            return False
+        after = uncounted(tries, mark_of(tried.at, known=tried.known))
         if after.in_a_row:
-            expires = expires_at(subject.lane, after, hard_stop=self._hard_stop)
-            store.write(rows, subject, after, expires, first=False)
-        else:
-            store.forget(rows, subject)
+            store.write(rows, self._counted(subject, after))
+        return not after.in_a_row
 
     def _password_wait(self, subject: Subject, tries: Tries, now: int) -> int:
         if subject.lane is Lane.ADDRESS:
