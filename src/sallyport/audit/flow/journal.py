@@ -48,7 +48,7 @@ class Journal:
     def note(self, rows: Rows, entry: Entry, client: Client | None) -> None:
         """Write a row. `client` is where the request came from; None for what is done on the host itself."""
         if entry.event in ATTEMPTS and entry.factor and entry.outcome is not Outcome.THROTTLED:
-            self._attempts.count(entry.factor.value, entry.outcome.value)
+            self._attempts.count(str(entry.factor), str(entry.outcome))
         # The moment before the uid: the uid's own moment then bounds a search for it from below.
         now, uid = self._clock.now(), self._ids.new()
         ip = client.ip or None if client else None
