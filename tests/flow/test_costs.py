@@ -38,10 +38,10 @@ async def test_a_password_that_leads_to_a_challenge_asks_for_no_session(world: W
     assert len(asked) == 9, asked
 
 
-async def test_a_code_takes_fifteen_statements(world: World) -> None:
+async def test_a_code_takes_fourteen_statements(world: World) -> None:
     alice = await world.enrolled("alice")
     challenge, phone = await alice.challenge(), alice.phone
     assert phone is not None
     with told(world) as asked:
         assert (await world.answer(challenge, phone.code(1))).status_code == 200
-    assert len(asked) == 15, asked
+    assert len(asked) == 14, asked

@@ -2,6 +2,7 @@
 
 from sallyport.kernel.caller import Client
 from sallyport.kernel.clock import DAY, SECOND
+from sallyport.kernel.outcomes import Refused
 from sallyport.store.work import Rows
 from sallyport.throttle import store
 from sallyport.throttle.flow.throttle import Try
@@ -53,3 +54,18 @@ async def test_two_first_tries_at_once_both_count(world: World) -> None:
         return store.find(rows, (subject,))()[subject]
 
     assert await world.service.work(both) == Tries(in_a_row=2, last_at=NOON, marks=(4,))
+
+
+async def test_a_good_code_in_a_burst_makes_no_room_for_more(world: World) -> None:
+    """What was refused while it was judged stays refused: else a right one among many wins tries for the others."""
+    alice = await world.register("alice")
+    throttle, work = world.service.throttle, world.service.work
+
+    async def tried() -> Try | Refused:
+        return await work(lambda rows: throttle.second_factor(rows, alice.uid, NOBODY))
+
+    first, *others = [await tried() for _ in range(6)]
+    assert isinstance(first, Try)
+    assert [isinstance(other, Try) for other in others] == [True] * 4 + [False]
+    await work(lambda rows: throttle.settling(rows, first)())
+    assert isinstance(await tried(), Refused)

@@ -42,6 +42,12 @@ FORGET_BOTH = Sql(
     """DELETE FROM throttles
        WHERE subject = :subject AND lane = :lane OR subject = :other AND lane = :other_lane"""
 )
+# What one try of a user from an address has left, where nobody else has tried or was refused since.
+FORGET_UNTOUCHED = Sql(
+    """DELETE FROM throttles
+       WHERE subject = :subject AND lane = :lane AND refused_at < :at
+       OR subject = :other AND lane = :other_lane AND in_a_row = 1 AND last_at = :at"""
+)
 SWEEP = Sql(
     """DELETE FROM throttles WHERE (subject, lane) IN
        (SELECT subject, lane FROM throttles WHERE expires_at <= :now ORDER BY expires_at LIMIT :most)"""
@@ -144,6 +150,12 @@ def forget(rows: Rows, *subjects: Subject) -> None:
         rows.post(FORGET_BOTH, subject=one.key, lane=lane, other=two.key, other_lane=other_lane)
     else:
         rows.post(FORGET, subject=one.key, lane=_LANES[one.lane])
+
+
+def forget_untouched(rows: Rows, subject: Subject, address: Subject, at: int) -> Soon:
+    """Erase what a try at that moment has left of both; meets less than two rows where others were in between."""
+    lane, other_lane = _LANES[subject.lane], _LANES[address.lane]
+    return rows.soon(FORGET_UNTOUCHED, subject=subject.key, lane=lane, other=address.key, other_lane=other_lane, at=at)
 
 
 def sweep(rows: Rows, now: int, most: int) -> int:

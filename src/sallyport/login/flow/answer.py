@@ -112,7 +112,7 @@ class AnswerChallenge:
         # All of it is asked at once, and undone where one part was too late: one trip to a server, where two would do
         # nothing in vain.
         closed, is_claimed = store.close(rows, challenge), self._judge.claim(rows, good, now)
-        succeed = self._throttle.succeeding(rows, seen.tried)
+        succeed = self._throttle.settling(rows, seen.tried)
         remember = self._clients.remembering(rows, good.user, PASSWORD_AND_CODE, client)
         owner = self._keeper.owner(rows, good.user)
         # Whoever ends challenges (a new password, a disabled user, a faster answer) ends this login too, and then the

@@ -186,6 +186,16 @@ class Throttle:
 
         return settle
 
+    def settling(self, rows: Rows, tried: Try) -> Callable[[], None]:
+        """Settle a try that succeeds, in a unit that is undone if it does not; what is returned brings it to its end.
+
+        Mostly nobody has tried beside it, and then nothing need be read.
+        """
+        if not tried.address or len(tried.counted) != 1:
+            return self.succeeding(rows, tried)
+        gone = store.forget_untouched(rows, tried.counted[0], tried.address, tried.at)
+        return lambda: None if gone.count() == len(tried.subjects) else self.succeeded(rows, tried)
+
     def judging(self, work: Work, tried: Try, *, also: Unit[None] = _nothing) -> Judging:
         """Take a try back, and do what else is to be done, where it comes to no judgement: nobody guessed."""
         return Judging(lambda: work(lambda rows: self._withdraw(rows, tried, also)))
