@@ -37,7 +37,6 @@ WITHOUT_INDEX = {
     "sallyport.login.store.HAD_FIRST_START": "a table of one row at most",
     "sallyport.store.schema.VERSION": "a table of one row",
     "sallyport.roles.store.COUNT": "roles are made by trusted people one by one: there are few",
-    "sallyport.throttle.store.ADD_BOTH": "reads the two rows that it is given",
     "sallyport.users.counts.COUNT": "a sum over some hundred rows, however many users there are",
     "sallyport.users.counts.CHANGES": "counts those rows",
     "sallyport.users.counts.TAKE_CHANGES": "walks them in their order, and stops at the limit",
@@ -164,7 +163,7 @@ def test_there_are_statements_to_look_at() -> None:
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_every_statement_finds_an_index(database: Path, name: str) -> None:
     steps = plan(database, STATEMENTS[name])
-    scans = [step for step in steps if step.startswith("SCAN") and step != "SCAN CONSTANT ROW"]
+    scans = [step for step in steps if step.startswith("SCAN") and "CONSTANT ROW" not in step]
     assert bool(scans) == (name in WITHOUT_INDEX), scans
     sorts = [step for step in steps if "TEMP B-TREE" in step]
     assert bool(sorts) == (name in SORTED_BY_HAND), sorts
