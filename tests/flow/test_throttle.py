@@ -5,7 +5,7 @@ from sallyport.kernel.clock import DAY, SECOND
 from sallyport.kernel.outcomes import Refused
 from sallyport.store.work import Rows
 from sallyport.throttle import store
-from sallyport.throttle.flow.throttle import Try
+from sallyport.throttle.flow.judging import Try
 from sallyport.throttle.rules import Lane, Tries
 from sallyport.throttle.store import Counted, Subject
 from tests.surgery import count

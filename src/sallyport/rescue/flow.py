@@ -27,8 +27,9 @@ from sallyport.rescue import store
 from sallyport.rescue.rules import LOST_PAGE
 from sallyport.rescue.waiting import refusal
 from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.judging import Try
 from sallyport.throttle.flow.known_clients import KnownClients
-from sallyport.throttle.flow.throttle import Throttle, Try
+from sallyport.throttle.flow.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,9 @@ from sallyport.rescue.ending import EndSecondFactors
 from sallyport.rescue.rules import Reset
 from sallyport.rescue.waiting import ResetByWaiting
 from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.judging import Try
 from sallyport.throttle.flow.known_clients import KnownClients
-from sallyport.throttle.flow.throttle import Throttle, Try
+from sallyport.throttle.flow.throttle import Throttle
 
 _WRONG_CODE: Final = Refused(why=Why.WRONG_ENROLLMENT_CODE, pointer="/code")
 

@@ -23,8 +23,9 @@ from sallyport.notices.flow.tokens import MailedTokens, Purpose
 from sallyport.recovery.flow.reset import DEAD
 from sallyport.sessions.flow.keeper import SessionKeeper
 from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.judging import Try
 from sallyport.throttle.flow.known_clients import KnownClients
-from sallyport.throttle.flow.throttle import Throttle, Try
+from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users import store as users
 
 

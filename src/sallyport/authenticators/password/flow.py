@@ -18,7 +18,8 @@ from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.ids import Ids
 from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
 from sallyport.store.work import Rows, Work
-from sallyport.throttle.flow.throttle import Throttle, Try
+from sallyport.throttle.flow.judging import Try
+from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users import store as users
 from sallyport.users.rules import User
 

@@ -32,8 +32,9 @@ from sallyport.kernel.ids import Ids, Randomness
 from sallyport.kernel.outcomes import Granted, Refused, Tokens, Why
 from sallyport.kernel.vault import Vault
 from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.judging import Try
 from sallyport.throttle.flow.known_clients import KnownClients
-from sallyport.throttle.flow.throttle import Throttle, Try
+from sallyport.throttle.flow.throttle import Throttle
 from sallyport.users import store as users
 
 PROVEN = ("pwd", "otp")

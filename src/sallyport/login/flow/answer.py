@@ -19,8 +19,9 @@ from sallyport.login.flow.codes import CodeJudge, GoodCode, Held, factor_of, hel
 from sallyport.sessions.flow.keeper import Opening, SessionKeeper
 from sallyport.sessions.rules import PASSWORD_AND_CODE
 from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.judging import Reason, Try
 from sallyport.throttle.flow.known_clients import KnownClients
-from sallyport.throttle.flow.throttle import Reason, Throttle, Try
+from sallyport.throttle.flow.throttle import Throttle
 
 WRONG_CODE: Final = Refused(why=Why.WRONG_LOGIN_CODE)
 _CLOSED: Final = Refused(why=Why.CHALLENGE_INVALID)

@@ -24,8 +24,9 @@ from sallyport.login.rules import CHALLENGE_LIFETIME, Identifier
 from sallyport.sessions.flow.keeper import Opening, SessionKeeper
 from sallyport.sessions.rules import CODE, PASSWORD
 from sallyport.store.work import Rows, Work
+from sallyport.throttle.flow.judging import Try
 from sallyport.throttle.flow.known_clients import KnownClients
-from sallyport.throttle.flow.throttle import Throttle, Try
+from sallyport.throttle.flow.throttle import Throttle
 
 WRONG = Refused(why=Why.INVALID_CREDENTIALS)
 """One answer for whatever was wrong: nobody learns who exists, or how far they came."""

@@ -19,7 +19,8 @@ from sallyport.login.flow.codes import CodeJudge, GoodCode, Held, factor_of, hel
 from sallyport.sessions.flow.keeper import SessionKeeper
 from sallyport.sessions.rules import PASSWORD, PASSWORD_AND_CODE
 from sallyport.store.work import Rows, Work
-from sallyport.throttle.flow.throttle import Throttle, Try
+from sallyport.throttle.flow.judging import Try
+from sallyport.throttle.flow.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

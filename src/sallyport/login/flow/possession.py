@@ -25,8 +25,9 @@ from sallyport.kernel.vault import Vault
 from sallyport.sessions.flow.keeper import Opening, SessionKeeper
 from sallyport.sessions.rules import POSSESSION
 from sallyport.store.work import Rows
+from sallyport.throttle.flow.judging import Try
 from sallyport.throttle.flow.known_clients import KnownClients
-from sallyport.throttle.flow.throttle import Throttle, Try
+from sallyport.throttle.flow.throttle import Throttle
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
 from sallyport.kernel.caller import Caller, Client
@@ -15,7 +14,7 @@ from sallyport.kernel.outcomes import TOLD, Refused, Why
 from sallyport.kernel.vault import Vault
 from sallyport.store.work import Rows, Unit, Work
 from sallyport.throttle import store
-from sallyport.throttle.flow.judging import Judging
+from sallyport.throttle.flow.judging import Judging, Reason, Try
 from sallyport.throttle.flow.known_clients import KnownClients
 from sallyport.throttle.rules import (
     ADDRESS,
@@ -42,8 +41,6 @@ from sallyport.throttle.rules import (
 )
 from sallyport.throttle.store import Counted, Subject
 
-Reason = Callable[[], Refused | None]
-"""Says why a try is not even to be counted, once the answers are there; None where it is."""
 SwitchOff = Callable[[Rows, str, int], None]
 """Lets no code of a user's TOTP authenticators be good any more; they live on a higher floor."""
 
@@ -63,25 +60,6 @@ def _no_reason() -> Reason:
 
 def _address_wait(_subject: Subject, tries: Tries, now: int) -> int:
     return address_wait(tries, now)
-
-
-class Try(msgspec.Struct, frozen=True, kw_only=True):
-    """A try that was counted, and is now to be judged."""
-
-    at: int
-    known: bool
-    """Whether a known client makes it."""
-    in_a_row: int
-    """Failures before it, without a success between them."""
-    counted: tuple[Subject, ...]
-    address: Subject | None
-    keys: tuple[str, ...]
-    """What a unit has to itself that settles this try: user or name, and address."""
-
-    @property
-    def subjects(self) -> tuple[Subject, ...]:
-        """All that was counted."""
-        return (*self.counted, self.address) if self.address else self.counted
 
 
 class Throttle:
