@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.mail import Mail
-from tests.server import free_port
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 USER, PASSWORD = "sallyport", "of/the:mail@server"

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 import sallyport
 from tests.engines import url_in
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 SECONDS_TO_START = 60
@@ -98,13 +98,6 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "SALLYPORT_KEYS_DIR": f"{folder}/keys",
         **more,
     }
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return int(listener.getsockname()[1])
 
 
 def run(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,6 @@ On SQLite two workers of one service; on PostgreSQL that, and two nodes.
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -23,16 +22,11 @@ import pytest
 from sallyport.wiring import Service
 from tests.engines import POSTGRES, SQLITE, Postgres, Sqlite, url_in
 from tests.places import a_disk
+from tests.ports import free_port
 from tests.world import ADMIN_PASSWORD, UNTHROTTLED, TurnedClock, World
 
 CROWD = 50
 PATIENCE = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_until_ready(served: subprocess.Popen[bytes], url: str) -> None:

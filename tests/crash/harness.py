@@ -27,7 +27,8 @@ from tests.crash.disk import Disk
 from tests.crash.journal import Journal, Person
 from tests.crash.moves import Client
 from tests.crash.wire import CutError, Line
-from tests.server import HOST, basic, command, environment, free_port
+from tests.ports import free_port
+from tests.server import HOST, basic, command, environment
 
 CLIENTS = 6
 ELDERS = 6

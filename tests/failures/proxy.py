@@ -11,6 +11,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
+from tests.ports import free_port
+
 T = TypeVar("T")
 HOST = "127.0.0.1"
 # RFC 793 3.8: a socket that lingers for no time resets its connection.
@@ -68,9 +70,7 @@ class Proxy:
         self._thread.start()
         self._door: socket.socket | None = None
         self._serving = set[asyncio.Task[None]]()
-        with socket.socket() as free:
-            free.bind((HOST, 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self._do(self._listen())
 
     @property

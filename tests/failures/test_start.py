@@ -13,8 +13,9 @@ from sallyport.store.postgres import server as postgres
 from sallyport.store.work import StorageUnavailableError
 from tests.failures.conftest import SECRET, new_database, running
 from tests.failures.proxy import HOST
+from tests.ports import free_port
 from tests.postgres import Cluster
-from tests.server import free_port, run
+from tests.server import run
 
 PORT = free_port()
 

@@ -11,7 +11,8 @@ from http.client import HTTPConnection, HTTPMessage
 from pathlib import Path
 from typing import Any
 
-from tests.server import HOST, SECONDS_TO_END, SECONDS_TO_START, free_port, serving
+from tests.ports import free_port
+from tests.server import HOST, SECONDS_TO_END, SECONDS_TO_START, serving
 
 CADDYFILE = Path(__file__).resolve().parents[2] / "deploy" / "Caddyfile"
 CLIENT = "127.0.0.2"

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
-from tests.server import HOST, environment, free_port, run, serving
+from tests.ports import free_port
+from tests.server import HOST, environment, run, serving
 
 SLOW_TO_IMPORT = {"sqlalchemy", "alembic", "uvicorn", "starlette", "msgspec", "cryptography", "structlog", "argon2"}
 
