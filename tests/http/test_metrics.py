@@ -158,25 +158,14 @@ async def test_it_says_in_its_description_who_may_read_it(world: World) -> None:
 
 async def test_groups_are_counted_by_how_many_units_they_hold(world: World) -> None:
     before = await scrape(world)
-    entered, go = Event(), Event()
-
-    def held(_: Any) -> None:
-        entered.set()
-        go.wait(10)
-
-    first = asyncio.ensure_future(world.service.work(held))
-    await asyncio.to_thread(entered.wait, 10)
-    others = [world.service.work(lambda rows: rows.change(ADD_NOTHING)) for _ in range(3)]
-    waiting = asyncio.gather(*others)
-    await asyncio.sleep(0)
-    go.set()
-    await asyncio.gather(first, waiting)
+    await world.service.work(lambda rows: rows.change(ADD_NOTHING))
+    await asyncio.gather(*(world.service.work(lambda rows: rows.change(ADD_NOTHING)) for _ in range(3)))
     after = await scrape(world)
 
     def rise(name: str, **labels: str) -> float:
         return after[key(name, **labels)] - before[key(name, **labels)]
 
-    # One alone, then the three that had piled up.
+    # One alone, then the three that came together.
     assert rise("sallyport_commit_units_count") == rise("sallyport_commit_seconds_count") == 2
     assert rise("sallyport_commit_units_sum") == 4
     buckets = [rise("sallyport_commit_units_bucket", le=bound) for bound in ("1.0", "2.0", "4.0", "+Inf")]

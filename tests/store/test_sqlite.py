@@ -62,13 +62,14 @@ async def work(path: Path) -> AsyncIterator[SqliteWork]:
 
 
 class Held:
-    """A unit that keeps the writer busy until it is let go, so that others pile up behind it."""
+    """A unit that keeps the writer busy until it is let go, so that others come while it runs."""
 
-    def __init__(self, work: SqliteWork) -> None:
-        self._begun, self._go = Event(), Event()
+    def __init__(self, work: SqliteWork, unit: Callable[[Rows], Any] = lambda _: None) -> None:
+        self._begun, self._go, self._does = Event(), Event(), unit
         self.task = asyncio.ensure_future(work(self._unit))
 
-    def _unit(self, _rows: Rows) -> None:
+    def _unit(self, rows: Rows) -> None:
+        self._does(rows)
         self._begun.set()
         assert self._go.wait(PATIENCE)
 
@@ -80,14 +81,9 @@ class Held:
         await asyncio.wait_for(self.task, PATIENCE)
 
 
-async def piled_up(work: SqliteWork, units: list[Callable[[Rows], Any]]) -> list[Any]:
+async def together(work: SqliteWork, units: list[Callable[[Rows], Any]]) -> list[Any]:
     """Run units in one group; returns what each gave or raised."""
-    held = Held(work)
-    await held.begun()
-    tasks = [asyncio.ensure_future(work(unit)) for unit in units]
-    await asyncio.sleep(0)
-    await held.let_go()
-    return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), PATIENCE)
+    return await asyncio.wait_for(asyncio.gather(*map(work, units), return_exceptions=True), PATIENCE)
 
 
 async def test_a_unit_is_durable_when_it_is_answered(work: SqliteWork, path: Path) -> None:
@@ -149,18 +145,37 @@ def counting(number: int, other: sqlite3.Connection) -> Callable[[Rows], tuple[i
     return run
 
 
-async def test_units_that_wait_share_one_transaction(work: SqliteWork, path: Path) -> None:
+async def test_units_that_come_together_share_one_transaction(work: SqliteWork, path: Path) -> None:
     with closing(sqlite3.connect(path, check_same_thread=False)) as other:
-        seen = await piled_up(work, [counting(number, other) for number in range(10)])
+        seen = await together(work, [counting(number, other) for number in range(10)])
         # Each sees those before it, and nobody outside sees any before the commit.
         assert seen == [(number + 1, 0) for number in range(10)]
         assert other.execute("SELECT count(*) FROM t").fetchone()[0] == 10
 
 
-async def test_units_that_come_together_share_one_transaction_from_the_first_on(work: SqliteWork, path: Path) -> None:
+async def come_while_one_runs(work: SqliteWork, other: sqlite3.Connection) -> list[tuple[int, int]]:
+    """Run a unit that adds a row, and one by one two that come meanwhile."""
+    held = Held(work, added(99))
+    await held.begun()
+    coming = []
+    for number in range(2):
+        coming.append(asyncio.ensure_future(work(counting(number, other))))
+        await asyncio.sleep(0.01)
+    await held.let_go()
+    return await asyncio.wait_for(asyncio.gather(*coming), PATIENCE)
+
+
+async def test_units_that_come_while_a_group_runs_share_its_commit(work: SqliteWork, path: Path) -> None:
     with closing(sqlite3.connect(path, check_same_thread=False)) as other:
-        together = asyncio.gather(*(work(counting(number, other)) for number in range(10)))
-        assert await asyncio.wait_for(together, PATIENCE) == [(number + 1, 0) for number in range(10)]
+        assert await come_while_one_runs(work, other) == [(2, 0), (3, 0)]
+
+
+async def test_a_large_group_ends_however_many_come(
+    work: SqliteWork, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_module, "_LARGE", 1)
+    with closing(sqlite3.connect(path, check_same_thread=False)) as other:
+        assert await come_while_one_runs(work, other) == [(2, 1), (3, 1)]
 
 
 async def test_a_unit_that_raises_undoes_itself_alone(work: SqliteWork) -> None:
@@ -168,7 +183,7 @@ async def test_a_unit_that_raises_undoes_itself_alone(work: SqliteWork) -> None:
         rows.change(ADD, n=99)
         raise LookupError("mine")
 
-    before, failed, twice, after = await piled_up(work, [added(1), raises, added(1), added(2)])
+    before, failed, twice, after = await together(work, [added(1), raises, added(1), added(2)])
     assert (before, after) == (1, 2)
     assert isinstance(failed, LookupError)
     assert isinstance(twice, sqlite3.IntegrityError)
@@ -180,7 +195,7 @@ async def test_a_failed_commit_fails_the_whole_group_and_stores_nothing(work: Sq
         rows.change(Sql("PRAGMA defer_foreign_keys = ON"))
         rows.change(ADD_CHILD, n=50, parent=12_345)
 
-    outcomes = await piled_up(work, [added(1), breaks_the_commit, added(2)])
+    outcomes = await together(work, [added(1), breaks_the_commit, added(2)])
     assert [type(outcome) for outcome in outcomes] == [StorageUnavailableError] * 3
     assert await work.read(numbers) == []
     assert await work(added(3)) == 3
@@ -191,7 +206,7 @@ async def test_a_full_disk_fails_the_whole_group_and_the_next_one_has_its_chance
         rows.change(Sql("PRAGMA max_page_count = 8"))
         rows.change(Sql("CREATE TABLE big AS SELECT zeroblob(1000000)"))
 
-    outcomes = await piled_up(work, [added(1), fills_the_disk, added(2)])
+    outcomes = await together(work, [added(1), fills_the_disk, added(2)])
     assert [str(outcome) for outcome in outcomes] == ["database or disk is full"] * 3
     assert all(isinstance(outcome, StorageUnavailableError) for outcome in outcomes)
     assert await work.read(numbers) == []

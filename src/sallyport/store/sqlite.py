@@ -1,7 +1,7 @@
 """The SQLite runner: one writer thread that commits groups, and a read-only connection beside it.
 
-Whatever units wait are run in one transaction, and one commit answers them all.
-Meanwhile new units pile up: the slower the disk, the larger the group.
+Whatever units wait are run in one transaction, those that come meanwhile too, and one commit answers them all.
+While it waits for the disk new units pile up: the slower the disk, the larger the group.
 """
 
 import asyncio
@@ -30,6 +30,9 @@ _UNITS_BETWEEN_CHECKPOINTS: Final = 100
 _SECONDS_OF_REST: Final = 0.2
 """But no more often than this: where thousands of units come in a second, copying the same pages time and again is what
 takes the disk from them."""
+_LARGE: Final = 64
+"""A group of so many units takes in no more of those that come while it runs: some milliseconds, and they are to end.
+Up to there a commit with its sync is dearer than to wait for one unit more."""
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 # 16,000 pages are 64 MiB of log: rarer checkpoints took the p99 of a commit from 8 ms to under 3.
 WRITER_PRAGMAS: Final = (
@@ -140,7 +143,7 @@ class SqliteWork:
         while group := self._next_group():
             begun = time.perf_counter()
             try:
-                _run_group(self._writer, rows, group)
+                self._run_group(rows, group)
                 self._written += len(group)
                 if self._written >= _UNITS_BETWEEN_CHECKPOINTS:
                     self._due.set()
@@ -153,17 +156,39 @@ class SqliteWork:
 
     def _next_group(self) -> list[_Waiting]:
         """Wait for units, and return all that wait by then; none where the runner closes."""
-        group: list[_Waiting] = []
         turn = self._turns.get()
-        while turn is not None:
-            group += turn
-            try:
-                turn = self._turns.get_nowait()
-            except Empty:
-                return group
-        if group:
-            self._turns.put(None)
-        return group
+        return turn + self._waiting() if turn else []
+
+    def _waiting(self) -> list[_Waiting]:
+        """Return all units that wait now."""
+        found: list[_Waiting] = []
+        with suppress(Empty):
+            while turn := self._turns.get_nowait():
+                found += turn
+            self._turns.put(None)  # the last of all: whoever looks next is to find it again
+        return found
+
+    def _run_group(self, rows: SqliteRows, group: list[_Waiting]) -> None:
+        """Run all units, and those that come meanwhile, and commit once; a unit that raises undoes itself alone.
+
+        Hardly any does, so there are no savepoints at first: each costs two statements and a copy of every page that
+        its unit changes. Where one raises all is undone, and the group is run again with them. Raises `sqlite3.Error`
+        if nothing is stored.
+        """
+        connection = self._writer
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for waiting in group:
+                waiting.outcome = waiting.unit(rows)
+                if waiting is group[-1] and len(group) < _LARGE:
+                    group += self._waiting()
+        except sqlite3.OperationalError:
+            raise  # the disk or the file, not the unit: the whole group fails
+        except Exception:  # noqa: BLE001  # which unit it was, and that it is its caller's, comes out below
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+            _run_each(connection, rows, group)
+        connection.execute("COMMIT")
 
     def _checkpoint(self) -> None:
         """Copy the log into the database beside the writer, in small steps.
@@ -198,26 +223,6 @@ def _hand_over(group: list[_Waiting]) -> None:
 def _answer(group: list[_Waiting]) -> None:
     for waiting in group:
         waiting.answer()
-
-
-def _run_group(connection: sqlite3.Connection, rows: SqliteRows, group: list[_Waiting]) -> None:
-    """Run all units and commit once; a unit that raises undoes itself alone.
-
-    Hardly any does, so there are no savepoints at first: each costs two statements and a copy of every page that its
-    unit changes. Where one raises all is undone, and the group is run again with them. Raises `sqlite3.Error` if
-    nothing is stored.
-    """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for waiting in group:
-            waiting.outcome = waiting.unit(rows)
-    except sqlite3.OperationalError:
-        raise  # the disk or the file, not the unit: the whole group fails
-    except Exception:  # noqa: BLE001  # which unit it was, and that it is its caller's, comes out below
-        connection.execute("ROLLBACK")
-        connection.execute("BEGIN IMMEDIATE")
-        _run_each(connection, rows, group)
-    connection.execute("COMMIT")
 
 
 def _run_each(connection: sqlite3.Connection, rows: SqliteRows, group: list[_Waiting]) -> None:
