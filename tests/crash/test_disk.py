@@ -49,7 +49,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 DATABASE = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-from sallyport.store.sqlite import create_file
+from sallyport.store.files import create_file
 create_file(Path(sys.argv[1]))
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("CREATE TABLE told (number INTEGER)")

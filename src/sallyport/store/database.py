@@ -9,8 +9,9 @@ from typing import Any, Final, Protocol, TypeVar
 from sallyport.kernel.hidden import Hidden
 from sallyport.kernel.serverstate import ServerState
 from sallyport.kernel.turns import turn_in
+from sallyport.store.files import create_file
 from sallyport.store.presence import alone_at
-from sallyport.store.sqlite import SqliteWork, create_file
+from sallyport.store.sqlite import SqliteWork
 from sallyport.store.sqlite_rows import SqliteRows
 from sallyport.store.work import Runner, Sql, StorageUnavailableError, Unit
 

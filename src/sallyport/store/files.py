@@ -1,4 +1,4 @@
-"""Whole SQLite files: a copy taken beside a running service, work on one that nobody serves, an exchange of two."""
+"""Whole SQLite files: a new one, a copy taken beside a running service, work on one that nobody serves, an exchange."""
 
 import os
 import sqlite3
@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sallyport.kernel.durable import OWNER_ONLY, sync
+from sallyport.kernel.durable import OWNER_ONLY, make_folder, sync
 from sallyport.store.sqlite_rows import SqliteRows
 from sallyport.store.work import StorageUnavailableError, Unit
 
@@ -20,6 +20,21 @@ _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 
 class DamagedError(StorageUnavailableError):
     """A database file that is broken. The message has what SQLite says of it."""
+
+
+def create_file(path: Path) -> None:
+    """Create an empty database file for its owner's eyes only; leaves alone what is there.
+
+    A file that is there is never opened here: closing a second handle would drop every POSIX lock that this process
+    has on it, and another process would then delete the log under our feet. sqlite.org/howtocorrupt.html 2.2
+    """
+    try:
+        make_folder(path.parent)
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+    except OSError as fault:
+        message = f"can't open the database {path}: {fault.strerror}"
+        raise StorageUnavailableError(message) from fault
 
 
 def copy(source: Path, target: Path) -> None:

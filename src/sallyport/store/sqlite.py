@@ -5,7 +5,6 @@ While it waits for the disk new units pile up: the slower the disk, the larger t
 """
 
 import asyncio
-import os
 import sqlite3
 import time
 from contextlib import closing, suppress
@@ -15,8 +14,8 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any, Final, TypeVar
 
-from sallyport.kernel.durable import make_folder
 from sallyport.kernel.meters import Histogram, Meter, Tally
+from sallyport.store.files import create_file
 from sallyport.store.presence import Presence
 from sallyport.store.sqlite_rows import SqliteRows
 from sallyport.store.work import StorageUnavailableError, Unit
@@ -264,18 +263,3 @@ def _connect(path: Path, pragmas: tuple[str, ...]) -> sqlite3.Connection:
         message = f"can't open the database {path}: {fault}"
         raise StorageUnavailableError(message) from fault
     return connection
-
-
-def create_file(path: Path) -> None:
-    """Create an empty database file for its owner's eyes only; leaves alone what is there.
-
-    A file that is there is never opened here: closing a second handle would drop every POSIX lock that this process
-    has on it, and another process would then delete the log under our feet. sqlite.org/howtocorrupt.html 2.2
-    """
-    try:
-        make_folder(path.parent)
-        if not path.exists():
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as fault:
-        message = f"can't open the database {path}: {fault.strerror}"
-        raise StorageUnavailableError(message) from fault
