@@ -5,10 +5,10 @@ import os
 import sqlite3
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -252,6 +252,34 @@ async def test_a_database_that_another_process_holds_is_unavailable(work: Sqlite
         assert await work.read(numbers) == []
         other.execute("ROLLBACK")
     assert await work(added(1)) == 1
+
+
+@contextmanager
+def hardly_ever_free(path: Path) -> Iterator[None]:
+    """Hold the write lock as another worker does that writes group after group: free for a moment, held for longer."""
+    ended = Event()
+
+    def write() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as other:
+            while not ended.wait(0.002):
+                other.execute("BEGIN IMMEDIATE")
+                ended.wait(0.05)
+                other.execute("COMMIT")
+
+    writer = Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        writer.join()
+
+
+async def test_another_worker_that_writes_all_the_time_keeps_nobody_out(work: SqliteWork, path: Path) -> None:
+    with hardly_ever_free(path):
+        for number in range(10):
+            await asyncio.sleep(0.02)  # so that the other is first
+            assert await work(added(number)) == number
 
 
 async def test_a_caller_who_leaves_gets_nothing_and_the_others_theirs(work: SqliteWork) -> None:

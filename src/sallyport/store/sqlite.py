@@ -23,6 +23,7 @@ from sallyport.store.work import StorageUnavailableError, Unit
 T = TypeVar("T")
 
 _LONGEST_WAIT_MS: Final = 1_000
+_SECONDS_BETWEEN_LOOKS: Final = 0.0002
 _SECONDS_BETWEEN_CHECKPOINTS: Final = 1.0
 _UNITS_BETWEEN_CHECKPOINTS: Final = 100
 """Or sooner, after so many units: what is copied at once is synced at once, and commits wait for the same disk."""
@@ -81,6 +82,7 @@ class SqliteWork:
         except StorageUnavailableError:
             self._presence.leave()
             raise
+        self._writer.execute("PRAGMA busy_timeout = 0")  # it waits by itself: see _begin
         self._read_rows = SqliteRows(self._reader)
         self._turn: list[_Waiting] = []
         """Units of this turn of the event loop: requests that came in together are in one group."""
@@ -175,7 +177,7 @@ class SqliteWork:
         if nothing is stored.
         """
         connection = self._writer
-        connection.execute("BEGIN IMMEDIATE")
+        _begin(connection)
         try:
             for waiting in group:
                 waiting.outcome = waiting.unit(rows)
@@ -185,7 +187,7 @@ class SqliteWork:
             raise  # the disk or the file, not the unit: the whole group fails
         except Exception:  # noqa: BLE001  # which unit it was, and that it is its caller's, comes out below
             connection.execute("ROLLBACK")
-            connection.execute("BEGIN IMMEDIATE")
+            _begin(connection)
             _run_each(connection, rows, group)
         connection.execute("COMMIT")
 
@@ -222,6 +224,29 @@ def _hand_over(group: list[_Waiting]) -> None:
 def _answer(group: list[_Waiting]) -> None:
     for waiting in group:
         waiting.answer()
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Take the lock of the one writer. Raises `sqlite3.OperationalError` where others hold it for a second.
+
+    SQLite's own waiting looks again after up to 100 ms. A worker that writes group after group leaves the lock free for
+    less than one, and others would find it taken time and again.
+    """
+    until = time.monotonic() + _LONGEST_WAIT_MS / 1_000
+    while not _begins(connection, patient=time.monotonic() < until):
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _begins(connection: sqlite3.Connection, *, patient: bool) -> bool:
+    """Begin, and tell whether that went: only who is patient is told that the lock is taken."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as fault:
+        # Also SQLITE_BUSY_RECOVERY: another process has just found a log that was cut off.
+        if patient and fault.sqlite_errorname.startswith("SQLITE_BUSY"):
+            return False
+        raise
+    return True
 
 
 def _run_each(connection: sqlite3.Connection, rows: SqliteRows, group: list[_Waiting]) -> None:
