@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.cores import cpu_seconds, server_core
+from tests.ports import free_port
 
 _LONGEST_START: Final = 20.0
 _ASK: Final = b"GET %s HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"
@@ -22,7 +23,7 @@ class Server:
     def __init__(
         self, module: str, environ: Mapping[str, str], *, ready: bytes = b"/readyz", pinned: bool = True
     ) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         command = [sys.executable, "-m", module, "serve", "--port", str(self.port)]
         begun = time.perf_counter()
         with server_core() if pinned else nullcontext():
@@ -58,10 +59,3 @@ class Server:
             time.sleep(0.002)
         message = f"the server ended with status {self._process.poll()} or did not answer in time"
         raise RuntimeError(message)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
