@@ -31,20 +31,21 @@ _SECONDS_OF_REST: Final = 0.2
 """But no more often than this: where thousands of units come in a second, copying the same pages time and again is what
 takes the disk from them."""
 _LARGE: Final = 64
-"""A group of so many units takes in no more of those that come while it runs: some milliseconds, and they are to end.
-Up to there a commit with its sync is dearer than to wait for one unit more."""
+"""A group of so many units takes in no more of those that come while it runs: by then it has taken some milliseconds,
+and those in it wait for their answers."""
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128)
 # 16,000 pages are 64 MiB of log: rarer checkpoints took the p99 of a commit from 8 ms to under 3.
 WRITER_PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    f"PRAGMA busy_timeout = {_LONGEST_WAIT_MS}",
     "PRAGMA wal_autocheckpoint = 16000",
     "PRAGMA secure_delete = FAST",
     # 32 MB, filled as they are wanted: among a million users the inner pages of all indexes take as much, and with the
     # usual 2 MB each statement read them anew (a refresh took 1.28 times what it took among a thousand).
     "PRAGMA cache_size = -32000",
+    # The last: from here on the writer waits by itself, see `_begin`.
+    "PRAGMA busy_timeout = 0",
 )
 _READER_PRAGMAS: Final = ("PRAGMA query_only = ON", f"PRAGMA busy_timeout = {_LONGEST_WAIT_MS}")
 
@@ -82,7 +83,6 @@ class SqliteWork:
         except StorageUnavailableError:
             self._presence.leave()
             raise
-        self._writer.execute("PRAGMA busy_timeout = 0")  # it waits by itself: see _begin
         self._read_rows = SqliteRows(self._reader)
         self._turn: list[_Waiting] = []
         """Units of this turn of the event loop: requests that came in together are in one group."""
@@ -158,10 +158,10 @@ class SqliteWork:
     def _next_group(self) -> list[_Waiting]:
         """Wait for units, and return all that wait by then; none where the runner closes."""
         turn = self._turns.get()
-        return turn + self._waiting() if turn else []
+        return turn + self._arrived() if turn else []
 
-    def _waiting(self) -> list[_Waiting]:
-        """Return all units that wait now."""
+    def _arrived(self) -> list[_Waiting]:
+        """Return all units that wait by now."""
         found: list[_Waiting] = []
         with suppress(Empty):
             while turn := self._turns.get_nowait():
@@ -182,7 +182,7 @@ class SqliteWork:
             for waiting in group:
                 waiting.outcome = waiting.unit(rows)
                 if waiting is group[-1] and len(group) < _LARGE:
-                    group += self._waiting()
+                    group += self._arrived()
         except sqlite3.OperationalError:
             raise  # the disk or the file, not the unit: the whole group fails
         except Exception:  # noqa: BLE001  # which unit it was, and that it is its caller's, comes out below
@@ -233,12 +233,12 @@ def _begin(connection: sqlite3.Connection) -> None:
     less than one, and others would find it taken time and again.
     """
     until = time.monotonic() + _LONGEST_WAIT_MS / 1_000
-    while not _begins(connection, patient=time.monotonic() < until):
+    while not _takes_lock(connection, patient=time.monotonic() < until):
         time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
-def _begins(connection: sqlite3.Connection, *, patient: bool) -> bool:
-    """Begin, and tell whether that went: only who is patient is told that the lock is taken."""
+def _takes_lock(connection: sqlite3.Connection, *, patient: bool) -> bool:
+    """Begin, and return True; False where others hold the lock and that is waited for. Raises `OperationalError`."""
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as fault:
