@@ -62,3 +62,13 @@ def test_who_is_being_served_at_the_end_is_answered_and_nobody_else(home: Path, 
         token = server.log_in("admin", CHOSEN).body["token"]
         listed = server.call("GET", "/users/me/sessions", authorization=f"Bearer {token}").body
         assert len(listed) == 5
+
+
+def test_workers_whose_parent_was_killed_end_as_at_sigterm(home: Path) -> None:
+    # Out of memory, kill -9: nobody is left to pass a signal on, and a new start would find the port taken.
+    environ = {"SALLYPORT_ADMIN_PASSWORD": CHOSEN}
+    with serving(home, "--workers", "2", environ=environ) as server, begun(server) as connection:
+        assert server.end(signal.SIGKILL) == -signal.SIGKILL
+        assert refuses_new(server)
+        connection.sendall(rest())
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")

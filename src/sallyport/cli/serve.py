@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import distribution
+from multiprocessing import parent_process
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -81,7 +83,15 @@ def worker(numbers: Path) -> Application:
     sink = log_as_json(settings.log_level)
     service = build(settings, Machine(numbers=numbers))
     service.meters.watch(sink.lost)
+    Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     return _application(service)
+
+
+def _end_with_parent() -> None:
+    """End as at SIGTERM once the process that began this one is gone, killed: nobody is left to pass a signal on."""
+    if parent := parent_process():
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _application(service: Service) -> Application:
